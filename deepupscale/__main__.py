@@ -1,0 +1,5 @@
+"""``python -m deepupscale``."""
+
+from deepupscale.cli import main
+
+main()

@@ -1,0 +1,145 @@
+"""The verbs and their options. Heavy modules are imported by the verb that needs them, so ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from deepupscale import __version__
+from deepupscale.errors import DeepUpscaleError, UsageError
+
+app = typer.Typer(
+    name="deepupscale",
+    help="Double scene-linear HDR EXR plates with a learned network.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"deepupscale {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what is decided and why.")] = False,
+) -> None:
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING, format="%(name)s: %(message)s", stream=sys.stderr
+    )
+
+
+@app.command()
+def run(
+    source: Annotated[
+        str, typer.Argument(metavar="INPUT", help="A plate, or a sequence: shot.####.exr, shot.%04d.exr.")
+    ],
+    result: Annotated[
+        str, typer.Argument(metavar="OUTPUT", help="A file, a sequence, or a folder that keeps the names.")
+    ],
+    frames: Annotated[str | None, typer.Option(help="Frames to do, as in 1001-1100, 1001-1100x2, 1,5,10-20.")] = None,
+    model: Annotated[Path | None, typer.Option(help="A model file; the default model if left out.")] = None,
+    scale: Annotated[int, typer.Option(help="2, or 4 and 8 by passes.")] = 2,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=HOW", help="Treat a layer, channel or part as net, filter, nearest or drop. Repeatable."
+        ),
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or tensorrt.")] = "auto",
+    threads: Annotated[int, typer.Option(min=0, max=1024, help="CPU threads; 0 for all.")] = 0,
+    compression: Annotated[
+        str | None, typer.Option(help="Compression of the result, as in zips or dwaa:45; the plate's own if left out.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo frames that are done.")] = False,
+    max_side: Annotated[
+        int, typer.Option(min=1, max=1 << 20, help="Largest width or height a plate may claim.")
+    ] = 65536,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write what was done, as JSON.")
+    ] = None,
+    progress: Annotated[str, typer.Option(help="auto, bar, lines, openjd or none.")] = "auto",
+) -> None:
+    """Upscale a plate or a sequence of plates.
+
+    Frames that are done under the same settings are skipped. Exit code 1: some frame failed, the others are done.
+    """
+    from deepupscale.cli.run import RunOptions, run_frames
+
+    options = RunOptions(
+        source=source, result=result, frames=frames, model=model, scale=scale, layers=tuple(layer or ()), device=device,
+        precision=precision, runtime=runtime, threads=threads, compression=compression, overwrite=overwrite,
+        max_side=max_side, json_file=json_file, progress=progress,
+    )  # fmt: skip
+    raise typer.Exit(run_frames(options).exit_code)
+
+
+@app.command()
+def info(
+    model: Annotated[
+        Path | None, typer.Argument(metavar="MODEL", help="A model file; the default model if left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the promise as it is stored.")] = False,
+) -> None:
+    """Show a model's promise."""
+    from deepupscale.cli.info import show_model
+
+    show_model(model, as_json)
+
+
+@app.command()
+def doctor(
+    model: Annotated[Path | None, typer.Option(help="The model to choose for; the default model if left out.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+) -> None:
+    """Show runtimes, devices and instruction sets, and what 'auto' picks and why."""
+    from deepupscale.cli.doctor import examine, show
+
+    show(examine(model), as_json)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command; every error of ours, and of the command line, ends as one line and an exit code."""
+    sys.exit(invoke(arguments))
+
+
+def invoke(arguments: list[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    from deepupscale.cli.output import complain
+
+    try:
+        outcome: Any = app(arguments, prog_name="deepupscale", standalone_mode=False)
+    except DeepUpscaleError as error:
+        complain(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        complain("stopped; finished frames are kept, run it again to go on")
+        return 130
+    except BrokenPipeError:
+        return 1
+    except Exception as error:
+        if (usage := _usage_message(error)) is None:
+            raise
+        complain(usage)
+        return UsageError.exit_code
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _usage_message(error: Exception) -> str | None:
+    """The command-line library's own complaint about arguments, on one line; None for anything else."""
+    message = getattr(error, "format_message", None)
+    return f"{message()} (see deepupscale --help)" if callable(message) else None

@@ -1,0 +1,105 @@
+"""``deepupscale doctor``: what this machine can run a model on, and what ``auto`` picks."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, cast
+
+from deepupscale import __version__
+from deepupscale.cli.output import say
+from deepupscale.errors import DeepUpscaleError, one_line
+from deepupscale.model_file import load_model
+from deepupscale.session import choose, cpu_instruction_sets, cpu_precisions, cuda_devices
+
+_PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "OpenImageIO", "OpenEXR", "numpy", "torch", "bpy")
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What was found.
+
+    Attributes:
+        deepupscale: Our version.
+        python: Interpreter and system.
+        packages: Name to version, or ``not installed``.
+        cpu: Its name.
+        cores: Cores this process may use.
+        instruction_sets: What the CPU has of those that matter here.
+        cpu_precisions: Precisions that the CPU computes in.
+        cuda_devices: GPUs that a runtime can use.
+        default_model: Its label, or what is wrong with it.
+        auto: What ``auto`` picks.
+        reason: Why.
+    """
+
+    deepupscale: str
+    python: str
+    packages: dict[str, str]
+    cpu: str
+    cores: int
+    instruction_sets: tuple[str, ...]
+    cpu_precisions: tuple[str, ...]
+    cuda_devices: int
+    model: str
+    auto: str
+    reason: str
+
+
+def examine(path: Path | None) -> Examination:
+    """Look at this machine. What is wrong with the model is part of the finding."""
+    import openvino as ov
+
+    try:
+        model = load_model(path)
+        label, choice = model.label, choose(model)
+        auto, reason = str(choice), choice.reason
+    except DeepUpscaleError as error:
+        label, auto, reason = f"unusable: {error}", "nothing", "there is no model to choose for"
+    affinity = getattr(os, "sched_getaffinity", None)
+    return Examination(
+        deepupscale=__version__,
+        python=f"{platform.python_version()} on {platform.platform()}",
+        packages={name: _version(name) for name in _PACKAGES},
+        cpu=one_line(str(cast(Any, ov.Core()).get_property("CPU", "FULL_DEVICE_NAME"))),
+        cores=len(affinity(0)) if affinity else os.cpu_count() or 1,
+        instruction_sets=cpu_instruction_sets(),
+        cpu_precisions=cpu_precisions(),
+        cuda_devices=cuda_devices(),
+        model=label,
+        auto=auto,
+        reason=reason,
+    )
+
+
+def show(found: Examination, as_json: bool) -> None:
+    """Print it."""
+    if as_json:
+        say(json.dumps(asdict(found), indent=2))
+        return
+    rows = [
+        ("deepupscale", found.deepupscale),
+        ("python", found.python),
+        *found.packages.items(),
+        (
+            "cpu",
+            f"{found.cpu}, {found.cores} cores, {' '.join(found.instruction_sets) or 'no vector extensions known'}",
+        ),
+        ("cpu computes", ", ".join(found.cpu_precisions)),
+        ("cuda devices", str(found.cuda_devices)),
+        ("model", found.model),
+        ("auto picks", f"{found.auto}: {found.reason}"),
+    ]
+    for name, value in rows:
+        say(f"{name:<16} {one_line(value)}")
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,68 @@
+"""What can go wrong, as one tree.
+
+    DeepUpscaleError                one line to the user; carries the command's exit code
+    ├── SetupError          (2)     nothing can run as asked
+    │   ├── UsageError              an argument, a frame range, a path, a compression name
+    │   ├── ModelError              a model file, its promise, or what it needs of the engine
+    │   ├── RuntimeUnavailable      a device, a runtime or a precision that this machine lacks
+    │   └── MissingExtra            a verb whose optional packages are not installed
+    └── FrameError          (1)     one frame failed; the others go on
+        ├── PlateError              the plate cannot be read, or is of a kind that is refused
+        └── WriteError              the result cannot be written; no part of it is left behind
+
+Every message names what was being done, the file, and what would help. No other exception of ours reaches a user.
+"""
+
+from __future__ import annotations
+
+
+class DeepUpscaleError(Exception):
+    """Root of all our errors. ``str(error)`` is one line."""
+
+    exit_code = 2
+
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
+
+
+class SetupError(DeepUpscaleError):
+    """Nothing can run as asked (exit code 2)."""
+
+
+class UsageError(SetupError):
+    """An argument that cannot be meant."""
+
+
+class ModelError(SetupError):
+    """A model that is not ours, is damaged, is too new, or does not fit the engine."""
+
+
+class RuntimeUnavailable(SetupError):
+    """A device, runtime or precision that this machine does not have."""
+
+
+class MissingExtra(SetupError):
+    """A verb's optional packages are not installed."""
+
+    def __init__(self, verb: str, module: str, extra: str) -> None:
+        super().__init__(f"{verb} needs the package {module}: pip install 'deepupscale[{extra}]'")
+
+
+class FrameError(DeepUpscaleError):
+    """One frame failed (exit code 1)."""
+
+    exit_code = 1
+
+
+class PlateError(FrameError):
+    """A plate that cannot be read, or that is refused."""
+
+
+class WriteError(FrameError):
+    """A result that could not be written whole. Nothing of it is left behind."""
+
+
+def one_line(text: str) -> str:
+    """The text with line breaks and control characters made spaces, and not longer than a terminal can bear."""
+    flat = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return flat if len(flat) <= 1000 else flat[:997] + "..."

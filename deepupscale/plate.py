@@ -1,0 +1,264 @@
+"""Reading plates: OpenEXR files through OpenImageIO, strip by strip.
+
+Plates are untrusted. Sizes are capped before anything is allocated for them, and every kind of file that could not be
+carried through whole is refused with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal
+
+import numpy as np
+import OpenImageIO as oiio
+from numpy.typing import NDArray
+
+from deepupscale.errors import PlateError, one_line
+
+PixelType = Literal["half", "float", "uint"]
+Rows = NDArray[Any]
+
+_PIXEL_TYPES: dict[str, PixelType] = {"half": "half", "float": "float", "uint": "uint", "uint32": "uint"}
+_MAGIC = b"\x76\x2f\x31\x01"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Caps on what a plate may claim of itself.
+
+    Attributes:
+        side: Largest width or height of a data or display window, in pixels.
+        channels: Most channels in a part.
+        parts: Most parts in a file.
+    """
+
+    side: int = 65536
+    channels: int = 1024
+    parts: int = 1024
+
+
+@dataclass(frozen=True)
+class Box:
+    """A window: origin and size in pixels; EXR's inclusive [a, b] is x = a, width = b - a + 1."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def scaled(self, factor: int) -> Box:
+        """The same window on a grid ``factor`` times as fine: inclusive [a, b] becomes [factor a, factor b + factor - 1]."""
+        return Box(self.x * factor, self.y * factor, self.width * factor, self.height * factor)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a plate.
+
+    Attributes:
+        index: Place in the file, from 0.
+        name: Its name, or empty.
+        channels: Full channel names.
+        types: Pixel type of each channel.
+        data_window: Where there are pixels.
+        display_window: The frame.
+        spec: OpenImageIO's description, with all metadata.
+    """
+
+    index: int
+    name: str
+    channels: tuple[str, ...]
+    types: tuple[PixelType, ...]
+    data_window: Box
+    display_window: Box
+    spec: oiio.ImageSpec
+
+    @property
+    def uint_channels(self) -> frozenset[str]:
+        """Channels of pixel type UINT."""
+        return frozenset(c for c, t in zip(self.channels, self.types, strict=True) if t == "uint")
+
+    @property
+    def cryptomatte_layers(self) -> frozenset[str]:
+        """Layer names that the metadata declares as cryptomatte (Cryptomatte specification 1.2, ``cryptomatte/<id>/name``)."""
+        names = (a for a in self.spec.extra_attribs if a.name.startswith("cryptomatte/") and a.name.endswith("/name"))
+        return frozenset(str(a.value) for a in names)
+
+    @property
+    def label(self) -> str:
+        """How messages call it."""
+        return f"part {self.index}" + (f" ({one_line(self.name)})" if self.name else "")
+
+
+class Plate:
+    """An open plate. Use as a context manager.
+
+    Raises:
+        PlateError: Missing, unreadable, or of a kind that is refused.
+    """
+
+    def __init__(self, path: Path, limits: Limits | None = None) -> None:
+        self.path = path
+        self._limits = limits or Limits()
+        _refuse_other_files(path)
+        found = oiio.ImageInput.open(str(path))
+        if found is None:
+            raise PlateError(f"{path}: cannot be opened as OpenEXR: {oiio_message(oiio, path)}")
+        self._file = found
+        try:
+            self.parts = self._read_parts()
+        except BaseException:
+            self._file.close()
+            raise
+
+    def __enter__(self) -> Plate:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def _read_parts(self) -> tuple[Part, ...]:
+        parts: list[Part] = []
+        while self._file.seek_subimage(len(parts), 0):
+            if len(parts) >= self._limits.parts:
+                raise PlateError(f"{self.path}: more than {self._limits.parts} parts")
+            part = self._part(len(parts))
+            if self._file.seek_subimage(len(parts), 1):
+                raise PlateError(
+                    f"{self.path}: {part.label} is mip-mapped, a texture and no plate: write out its largest level"
+                )
+            parts.append(part)
+        self._file.geterror()  # seeking past the last part leaves a message behind
+        if not parts:
+            raise PlateError(f"{self.path}: holds no readable part: {oiio_message(self._file, self.path)}")
+        return tuple(parts)
+
+    def _part(self, index: int) -> Part:
+        try:
+            spec = oiio.ImageSpec(self._file.spec())
+            channels = tuple(spec.channelnames)
+            name = str(spec.getattribute("name") or "")
+        except UnicodeDecodeError:
+            raise PlateError(f"{self.path}: part {index} has a name that is not UTF-8 text") from None
+        label = f"part {index}" + (f" ({one_line(name)})" if name else "")
+        if spec.deep:
+            raise PlateError(f"{self.path}: {label} holds deep data: flatten it first (DeepToImage)")
+        if spec.depth > 1 or spec.tile_depth > 1:
+            raise PlateError(f"{self.path}: {label} is a volume, no picture")
+        data = Box(spec.x, spec.y, spec.width, spec.height)
+        display = Box(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
+        for window in (data, display):
+            if not (0 < window.width <= self._limits.side and 0 < window.height <= self._limits.side):
+                raise PlateError(
+                    f"{self.path}: {label} claims {window.width} x {window.height} pixels, the limit is {self._limits.side} a side (--max-side)"
+                )
+            if max(abs(window.x), abs(window.y)) > 2**27:
+                raise PlateError(
+                    f"{self.path}: {label} has a window at {window.x}, {window.y}, too far out to be doubled"
+                )
+        if not 0 < len(channels) <= self._limits.channels:
+            raise PlateError(f"{self.path}: {label} has {len(channels)} channels, the limit is {self._limits.channels}")
+        if len(set(channels)) != len(channels):
+            raise PlateError(f"{self.path}: {label} has two channels of the same name")
+        formats = [str(f) for f in spec.channelformats] or [str(spec.format)] * len(channels)
+        if any(f not in _PIXEL_TYPES for f in formats):
+            raise PlateError(f"{self.path}: {label} has a pixel type that OpenEXR does not know")
+        return Part(index, name, channels, tuple(_PIXEL_TYPES[f] for f in formats), data, display, spec)
+
+    def strips(self, part: Part, rows: int) -> Iterator[dict[str, Rows]]:
+        """Read a part from top to bottom.
+
+        Args:
+            part: One of ``parts``.
+            rows: Rows a strip; the last may hold fewer, and tiled parts round up to whole tiles.
+
+        Yields:
+            Channel name to (rows, width) array: float32, or uint32 for UINT channels.
+
+        Raises:
+            PlateError: Missing or damaged pixels.
+        """
+        height, tile = part.data_window.height, part.spec.tile_height if part.spec.tile_width else 0
+        step = -(-rows // tile) * tile if tile else rows
+        for top in range(0, height, step):
+            yield self._read(part, top, min(top + step, height))
+
+    def _read(self, part: Part, top: int, bottom: int) -> dict[str, Rows]:
+        strip: dict[str, Rows] = {}
+        for first, last, kind in _runs(part.types):
+            pixels = self._read_run(part, top, bottom, first, last, oiio.UINT if kind == "uint" else oiio.FLOAT)
+            for i, name in enumerate(part.channels[first:last]):
+                strip[name] = pixels[:, :, i]
+        return strip
+
+    def _read_run(self, part: Part, top: int, bottom: int, first: int, last: int, kind: Any) -> Rows:
+        box, spec = part.data_window, part.spec
+        y0, y1 = box.y + top, box.y + bottom
+        pixels: Any
+        if spec.tile_width:
+            pixels = self._file.read_tiles(part.index, 0, box.x, box.x + box.width, y0, y1, 0, 1, first, last, kind)
+        else:
+            pixels = self._file.read_scanlines(part.index, 0, y0, y1, 0, first, last, kind)
+        if pixels is None:
+            raise PlateError(
+                f"{self.path}: {part.label} is damaged or truncated at rows {y0} to {y1 - 1}: {oiio_message(self._file, self.path)}"
+            )
+        return np.asarray(pixels).reshape(bottom - top, box.width, last - first)
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Files that are missing, empty or no OpenEXR never reach a decoder."""
+    try:
+        if path.is_dir():
+            raise PlateError(
+                f"{path}: is a folder, not a plate: name a file or a sequence such as {path.name}/shot.####.exr"
+            )
+        with path.open("rb") as file:
+            head = file.read(len(_MAGIC))
+    except FileNotFoundError:
+        raise PlateError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise PlateError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    if not head:
+        raise PlateError(f"{path}: is empty")
+    if head != _MAGIC:
+        raise PlateError(f"{path}: is not an OpenEXR file; plates are .exr")
+
+
+def _runs(types: tuple[PixelType, ...]) -> list[tuple[int, int, PixelType]]:
+    """Stretches of channels that one read call can take: (first, last, type), where half and float go together."""
+    runs: list[tuple[int, int, PixelType]] = []
+    for i, kind in enumerate(types):
+        wide: PixelType = "uint" if kind == "uint" else "float"
+        if runs and runs[-1][2] == wide:
+            runs[-1] = (runs[-1][0], i + 1, wide)
+        else:
+            runs.append((i, i + 1, wide))
+    return runs
+
+
+def oiio_message(source: Any, path: Path) -> str:
+    """OpenImageIO's last message on one line, without the path and advice that ours repeat."""
+    try:
+        text = str(source.geterror())
+    except UnicodeDecodeError:
+        return "its header holds text that is not UTF-8"
+    for noise in (f"EXR Error ({path}): ", f'"{path}"', str(path)):
+        text = text.replace(noise, "")
+    text = one_line(text).removesuffix(".")
+    return text or "no reason given by the reader"
+
+
+def configure_reader(threads: int = 0, limits: Limits | None = None) -> None:
+    """Set OpenImageIO up once a process: threads (0 for all), and size caps that ours stand before."""
+    caps = limits or Limits()
+    oiio.attribute("threads", threads)
+    oiio.attribute("exr_threads", threads)
+    oiio.attribute("limits:imagesize_MB", 1 << 24)  # ours are in pixels; strips, not pictures, are held in memory
+    oiio.attribute("limits:resolution", 1 << 24)
+    oiio.attribute("limits:channels", caps.channels)

@@ -1,0 +1,216 @@
+"""Resampling by fixed kernels: the interpolation under the network's correction, and the data channels' filters.
+
+Everything here works on float32 arrays of shape (height, width, channels) that already carry ``margin`` pixels of
+context on every side, and returns the doubled interior: (2 * (height - 2 * margin), 2 * (width - 2 * margin),
+channels). A doubled pixel's value depends only on input pixels within ``margin``, by the same arithmetic wherever
+the pixel lies, so a tiled result equals the whole one bit for bit.
+
+Output pixel 2i is centred a quarter pixel before input pixel i's centre, 2i + 1 a quarter pixel after: the pixel
+areas coincide, which is what a render at twice the resolution has.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+
+def _catmull_rom(x: float) -> float:
+    """Keys' cubic convolution with a = -0.5 (Keys 1981); support 2."""
+    x = abs(x)
+    if x < 1.0:
+        return (1.5 * x - 2.5) * x * x + 1.0
+    if x < 2.0:
+        return ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return 0.0
+
+
+def _lanczos3(x: float) -> float:
+    """sinc windowed by sinc, three lobes (Duchon 1979); support 3."""
+    if x == 0.0:
+        return 1.0
+    if abs(x) >= 3.0:
+        return 0.0
+    p = math.pi * x
+    return 3.0 * math.sin(p) * math.sin(p / 3.0) / (p * p)
+
+
+def _triangle(x: float) -> float:
+    """Linear interpolation; support 1. Never leaves the range of its inputs."""
+    return max(0.0, 1.0 - abs(x))
+
+
+_KERNELS: dict[str, tuple[Callable[[float], float], int]] = {
+    "cubic": (_catmull_rom, 2),
+    "lanczos3": (_lanczos3, 3),
+    "linear": (_triangle, 1),
+}
+
+
+def kernel_radius(kernel: str) -> int:
+    """Input pixels of context that a doubled pixel needs on each side under this kernel."""
+    return _KERNELS[kernel][1]
+
+
+def phase_weights(kernel: str) -> tuple[list[float], list[float]]:
+    """Weights of the even and the odd output pixel, each over offsets -radius..+radius; each sums to 1."""
+    function, radius = _KERNELS[kernel]
+    phases: list[list[float]] = []
+    for centre in (-0.25, 0.25):
+        weights = [function(offset - centre) for offset in range(-radius, radius + 1)]
+        total = math.fsum(weights)
+        phases.append([weight / total for weight in weights])
+    return phases[0], phases[1]
+
+
+def double(plane: Float32, margin: int, kernel: str = "cubic") -> Float32:
+    """Interpolate to twice the size by a separable kernel.
+
+    Args:
+        plane: (height, width, channels) float32 with ``margin`` pixels of context on every side.
+        margin: at least ``kernel_radius(kernel)``.
+        kernel: ``cubic`` (the fixed upsample under the network's correction), ``lanczos3`` or ``linear``.
+
+    Returns:
+        (2 * (height - 2 * margin), 2 * (width - 2 * margin), channels) float32.
+    """
+    radius = kernel_radius(kernel)
+    if margin < radius:
+        raise ValueError(f"{kernel} needs a margin of {radius}, got {margin}")
+    height, width, channels = plane.shape
+    rows, columns = height - 2 * margin, width - 2 * margin
+    phases = phase_weights(kernel)
+    tall = np.empty((2 * rows, width, channels), np.float32)
+    for phase, weights in enumerate(phases):
+        _weighted_sum(
+            [plane[margin + o : margin + o + rows] for o in range(-radius, radius + 1)], weights, tall[phase::2]
+        )
+    out = np.empty((2 * rows, 2 * columns, channels), np.float32)
+    for phase, weights in enumerate(phases):
+        shifted = [tall[:, margin + o : margin + o + columns] for o in range(-radius, radius + 1)]
+        _weighted_sum(shifted, weights, out[:, phase::2])
+    return out
+
+
+def _weighted_sum(parts: list[Float32], weights: list[float], out: Float32) -> None:
+    """out = sum of parts * weights, in a fixed order; parts of no weight are left out."""
+    pairs = [(part, np.float32(weight)) for part, weight in zip(parts, weights, strict=True) if weight != 0.0]
+    total = pairs[0][0] * pairs[0][1]
+    for part, weight in pairs[1:]:
+        total += part * weight
+    out[...] = total
+
+
+def pad(plane: Float32, top: int, bottom: int, left: int, right: int) -> Float32:
+    """Extend a (height, width, channels) plane by repeating its border pixels."""
+    return np.pad(plane, ((top, bottom), (left, right), (0, 0)), mode="edge")
+
+
+def double_nearest(plane: Float32, margin: int) -> Float32:
+    """Every pixel four times. Works on any dtype; bits are kept."""
+    inner = plane[margin : plane.shape[0] - margin, margin : plane.shape[1] - margin]
+    return inner.repeat(2, axis=0).repeat(2, axis=1)
+
+
+def double_limited(plane: Float32, margin: int) -> Float32:
+    """Piecewise linear reconstruction with the minmod slope limiter (Roe 1986), axis after axis.
+
+    A sloped plane is continued exactly; a step stays a step, with no value that was not there and no overshoot, because
+    the smaller of the two one-sided slopes is taken, and none where they disagree. Where a neighbour is not finite the
+    slope is none, so an infinite or NaN pixel stays what it is and touches no other.
+
+    Args:
+        plane: (height, width, channels) float32 with ``margin`` >= 1 pixels of context on every side.
+
+    Returns:
+        (2 * (height - 2 * margin), 2 * (width - 2 * margin), channels) float32.
+    """
+    inner = plane[margin - 1 : plane.shape[0] - margin + 1, margin - 1 : plane.shape[1] - margin + 1]
+    tall = _double_axis_limited(inner)
+    return np.ascontiguousarray(_double_axis_limited(tall.transpose(1, 0, 2)).transpose(1, 0, 2))
+
+
+def _double_axis_limited(plane: Float32) -> Float32:
+    """One axis (the first) of :func:`double_limited`; one pixel of context before and after."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        steps = np.diff(plane, axis=0)
+        before, after = steps[:-1], steps[1:]
+        agree = np.isfinite(before) & np.isfinite(after) & (np.signbit(before) == np.signbit(after))
+        slope = np.where(agree, np.where(np.abs(before) < np.abs(after), before, after), np.float32(0.0)) * np.float32(
+            0.25
+        )
+        centre = plane[1:-1]
+        out = np.empty((2 * centre.shape[0], *plane.shape[1:]), np.float32)
+        out[0::2] = np.where(slope == 0.0, centre, centre - slope)
+        out[1::2] = np.where(slope == 0.0, centre, centre + slope)
+    return out
+
+
+def double_bounded(plane: Float32, margin: int, kernel: str = "cubic") -> Float32:
+    """:func:`double`, held within the smallest and largest of the nine input pixels around: no ringing."""
+    low, high = local_range(plane, margin, 1)
+    return np.clip(double(plane, margin, kernel), double_nearest(low, 0), double_nearest(high, 0))
+
+
+def local_range(plane: Float32, margin: int, radius: int) -> tuple[Float32, Float32]:
+    """Smallest and largest value within ``radius`` pixels (a square) of each interior pixel, per channel.
+
+    Args:
+        plane: (height, width, channels) float32, finite, with ``margin`` >= ``radius`` pixels of context.
+
+    Returns:
+        Two arrays (height - 2 * margin, width - 2 * margin, channels).
+    """
+    inner = plane[
+        margin - radius : plane.shape[0] - margin + radius, margin - radius : plane.shape[1] - margin + radius
+    ]
+    return _extreme(inner, radius, np.minimum), _extreme(inner, radius, np.maximum)
+
+
+def _extreme(plane: Float32, radius: int, choose: np.ufunc) -> Float32:
+    size = 2 * radius + 1
+    rows, columns = plane.shape[0] - size + 1, plane.shape[1] - size + 1
+    tall = choose.reduce([plane[o : o + rows] for o in range(size)])
+    return choose.reduce([tall[:, o : o + columns] for o in range(size)])
+
+
+def renormalise(vectors: Float32, lengths: Float32) -> Float32:
+    """Give vectors (height, width, 3) the lengths (height, width, 1); those too short to have a direction stay."""
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        length = np.sqrt(np.sum(vectors * vectors, axis=2, keepdims=True))
+        return np.where(np.isfinite(length) & (length > 1e-6), vectors * (lengths / length), vectors)
+
+
+LARGEST_HALF = np.float32(65504.0)
+
+
+def fill_nonfinite(plane: Float32) -> Float32:
+    """Replace what is not finite, so that it cannot spread: Inf by +-65504, NaN by the mean of the finite among the 25 pixels around, or 0.
+
+    Args:
+        plane: (height, width, channels) float32; the outermost two pixels serve as context only.
+
+    Returns:
+        (height - 4, width - 4, channels), finite.
+    """
+    inner = plane[2:-2, 2:-2]
+    if np.isfinite(plane).all():
+        return inner
+    known = np.where(np.isposinf(plane), LARGEST_HALF, np.where(np.isneginf(plane), -LARGEST_HALF, plane))
+    isnan = np.isnan(known)
+    total = _box_sum(np.where(isnan, np.float32(0.0), known).astype(np.float64))
+    finite = _box_sum((~isnan).astype(np.float64))
+    mean = np.divide(total, finite, out=np.zeros_like(total), where=finite > 0).astype(np.float32)
+    return np.where(isnan[2:-2, 2:-2], mean, known[2:-2, 2:-2])
+
+
+def _box_sum(plane: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum over the 5 x 5 pixels around each; loses two pixels on every side."""
+    rows, columns = plane.shape[0] - 4, plane.shape[1] - 4
+    tall = sum((plane[o : o + rows] for o in range(1, 5)), plane[0:rows])
+    return sum((tall[:, o : o + columns] for o in range(1, 5)), tall[:, 0:columns])

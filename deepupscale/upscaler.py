@@ -1,0 +1,135 @@
+"""The network's part: doubling colour and alpha with a model's correction over interpolation.
+
+Range compression, interpolation and the addition happen here, in float32, outside the graph; the session computes only
+the correction, so a low precision touches only the correction. The correction is also held within the range of the 25
+compressed pixels around: where a plate is flat it stays flat to the bit, and no model can throw a value far outside
+what its neighbourhood holds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepupscale import resample
+from deepupscale.errors import ModelError
+from deepupscale.fields import Kind
+from deepupscale.model_file import ModelFile
+from deepupscale.promise import LogTransfer
+from deepupscale.resample import Float32
+from deepupscale.session import Session
+
+_BOUND_RADIUS = 2
+_LARGEST_FLOAT = np.float32(np.finfo(np.float32).max)
+_LEAST_COVERAGE = np.float32(1.0 / 4096.0)  # below it a premultiplied colour has no colour to speak of
+
+
+class Upscaler:
+    """Doubles planes with one model on one session.
+
+    Attributes:
+        margin: Pixels of context that every plane must carry on each side.
+        multiple: What the sides of the graph's input must be multiples of.
+    """
+
+    def __init__(self, model: ModelFile, session: Session) -> None:
+        promise = model.promise
+        plain = len(promise.inputs) == 1 and len(promise.outputs) == 1 and promise.inputs[0].frames == (0,)
+        if promise.task != "upscale" or promise.rank != 2 or not plain:
+            raise ModelError(
+                f"{model.path}: a model for the task {promise.task}, which this engine cannot feed yet: use an upscale model"
+            )
+        self._input, self._output = promise.inputs[0], promise.outputs[0]
+        transfer = self._input.transfer
+        if (
+            self._input.field is not Kind.COLOUR
+            or len(self._input.channels) != 3
+            or not isinstance(transfer, LogTransfer)
+        ):
+            raise ModelError(f"{model.path}: an upscale model must take three colour channels in a log transfer")
+        if self._output.residual_over != self._input.name or (self._input.scale, self._output.scale) != (1, 2):
+            raise ModelError(f"{model.path}: an upscale model must return a 2x residual over its input")
+        self._curve = transfer.range_compression()
+        self._session = session
+        self.multiple = promise.multiple
+        self.margin = max(promise.halo, resample.kernel_radius(self._output.interpolation), _BOUND_RADIUS)
+
+    def double_colour(self, plane: Float32) -> Float32:
+        """Double scene-linear colour.
+
+        Args:
+            plane: (height, width, 1 or 3) float32, finite, with ``margin`` pixels of context on every side.
+
+        Returns:
+            (2 * (height - 2 * margin), 2 * (width - 2 * margin), channels) float32, scene-linear, finite.
+        """
+        compressed = self._curve.compress(plane)
+        result = resample.double(compressed, self.margin, self._output.interpolation)
+        low, high = resample.local_range(compressed, self.margin, _BOUND_RADIUS)
+        bound = resample.double_nearest(high - low, 0)
+        result += np.clip(self._correction(compressed), -bound, bound)
+        with np.errstate(over="ignore"):
+            return np.clip(self._curve.expand(result), -_LARGEST_FLOAT, _LARGEST_FLOAT)
+
+    def double_alpha(self, plane: Float32) -> Float32:
+        """Double coverage (height, width, 1): the same network on grey, held within the nine pixels around.
+
+        What was in [0, 1] stays there, and where alpha is constant it stays so to the bit.
+        """
+        low, high = resample.local_range(plane, self.margin, 1)
+        low, high = resample.double_nearest(low, 0), resample.double_nearest(high, 0)
+        if np.array_equal(low, high):
+            return low
+        return np.clip(self.double_colour(plane), low, high)
+
+    def interpolate_colour(self, plane: Float32) -> Float32:
+        """Double scene-linear colour by interpolation in the compressed range alone."""
+        with np.errstate(over="ignore"):
+            linear = self._curve.expand(
+                resample.double(self._curve.compress(plane), self.margin, self._output.interpolation)
+            )
+        return np.clip(linear, -_LARGEST_FLOAT, _LARGEST_FLOAT)
+
+    def _correction(self, compressed: Float32) -> Float32:
+        """The network's residual for a compressed plane with margin; one channel goes through as grey."""
+        height, width, channels = compressed.shape
+        padded = resample.pad(compressed, 0, -height % self.multiple, 0, -width % self.multiple)
+        fed = np.broadcast_to(padded, (*padded.shape[:2], 3)) if channels == 1 else padded
+        tensor = np.ascontiguousarray(fed.transpose(2, 0, 1))[np.newaxis]
+        residual = self._session.run({self._input.name: tensor})[self._output.name][0]
+        m = 2 * self.margin
+        inner = residual[:, m : 2 * height - m, m : 2 * width - m].astype(np.float32, copy=False)
+        if channels == 1:
+            return np.mean(inner, axis=0, dtype=np.float32)[:, :, np.newaxis]
+        return inner.transpose(1, 2, 0)
+
+
+def agree_with_alpha(
+    colour: Float32, alpha: Float32, plate_colour: Float32, plate_alpha: Float32, margin: int
+) -> Float32:
+    """Hold doubled premultiplied colour to the doubled alpha along edges, so that no fringe appears over any background.
+
+    Where coverage is partial nearby, colour / alpha of the result may not leave the range that colour / alpha has among
+    the nine plate pixels around. Pixels that glow without coverage (additive light) are left as they are, and so is
+    everything where alpha is opaque throughout.
+
+    Args:
+        colour: (2h, 2w, channels) doubled colour.
+        alpha: (2h, 2w, 1) doubled alpha.
+        plate_colour: The plate with ``margin`` >= 1: (h + 2 margin, w + 2 margin, channels).
+        plate_alpha: Its alpha, likewise, one channel.
+    """
+    least, most = resample.local_range(plate_alpha, margin, 1)
+    partial = (least < 1.0) & (most > 0.0)
+    if not partial.any():
+        return colour
+    covered = plate_alpha > _LEAST_COVERAGE
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        own = plate_colour / plate_alpha
+    low = resample.local_range(np.where(covered, own, np.float32(np.inf)), margin, 1)[0]
+    high = resample.local_range(np.where(covered, own, np.float32(-np.inf)), margin, 1)[1]
+    glows = (~covered & (np.abs(plate_colour) > _LEAST_COVERAGE).any(axis=2, keepdims=True)).astype(np.float32)
+    free = ~partial | (resample.local_range(glows, margin, 1)[1] > 0.0) | ~np.isfinite(low) | ~np.isfinite(high)
+    big = resample.double_nearest
+    with np.errstate(invalid="ignore", over="ignore"):
+        held = np.clip(colour, big(np.where(free, 0.0, low), 0) * alpha, big(np.where(free, 0.0, high), 0) * alpha)
+    return np.where(big(free, 0), colour, held)

@@ -4,8 +4,8 @@
     ├── SetupError          (2)     nothing can run as asked
     │   ├── UsageError              an argument, a frame range, a path, a compression name
     │   ├── ModelError              a model file, its promise, or what it needs of the engine
-    │   ├── RuntimeUnavailable      a device, a runtime or a precision that this machine lacks
-    │   └── MissingExtra            a verb whose optional packages are not installed
+    │   ├── RuntimeUnavailableError      a device, a runtime or a precision that this machine lacks
+    │   └── MissingExtraError            a verb whose optional packages are not installed
     └── FrameError          (1)     one frame failed; the others go on
         ├── PlateError              the plate cannot be read, or is of a kind that is refused
         └── WriteError              the result cannot be written; no part of it is left behind
@@ -37,11 +37,11 @@ class ModelError(SetupError):
     """A model that is not ours, is damaged, is too new, or does not fit the engine."""
 
 
-class RuntimeUnavailable(SetupError):
+class RuntimeUnavailableError(SetupError):
     """A device, runtime or precision that this machine does not have."""
 
 
-class MissingExtra(SetupError):
+class MissingExtraError(SetupError):
     """A verb's optional packages are not installed."""
 
     def __init__(self, verb: str, module: str, extra: str) -> None:

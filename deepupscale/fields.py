@@ -4,9 +4,10 @@ Every group of channels is a *field* with a *kind*. The kind alone decides how t
 how it is cropped and flipped). This module is the only place that looks at channel names; the table in
 ``docs/channels.md`` is printed from it.
 
-A channel is named ``layer.component`` (OpenEXR technical introduction, "Channel names"), where the layer may hold further
-dots. Words are looked for in the layer's name first (``specular_normal.R`` is a normal), then the component decides
-(``left.R`` is colour, ``Z`` is depth). A component without a layer in a named part takes the part's name for its layer.
+A channel is named ``layer.component`` (OpenEXR technical introduction, "Channel names"), where the layer may hold
+further dots. Words are looked for in the layer's name first (``specular_normal.R`` is a normal), then the component
+decides (``left.R`` is colour, ``Z`` is depth). A component without a layer in a named part takes the part's name for
+its layer.
 """
 
 from __future__ import annotations
@@ -58,16 +59,19 @@ METHOD_OF_KIND: Mapping[Kind, Method] = {
 }
 
 # Words of a layer's name that settle its kind, strongest first.
-LAYER_WORDS: Sequence[tuple[Kind, frozenset[str]]] = (
-    (Kind.ID, frozenset({"crypto", "cryptomatte", "cryptoobject", "cryptomaterial", "cryptoasset", "id", "ids", "objectid", "materialid", "instanceid", "primid", "puid", "indexob", "indexma", "index"})),
-    (Kind.MOTION, frozenset({"motion", "motionvector", "motionvectors", "mv", "mvec", "forward", "backward", "disparity", "disparityl", "disparityr", "flow", "vector"})),
-    (Kind.VELOCITY, frozenset({"velocity", "vel"})),
-    (Kind.UNIT_VECTOR, frozenset({"normal", "normals", "n", "nn", "ng", "ns", "tangent", "tangents", "bitangent"})),
-    (Kind.POSITION, frozenset({"position", "positions", "p", "pos", "pworld", "pref", "pcam", "worldposition", "pointposition", "uv", "uvs", "st"})),
-    (Kind.DISTANCE, frozenset({"depth", "z", "zdepth", "zback", "deptha", "distance"})),
-    (Kind.DENSITY, frozenset({"density"})),
-    (Kind.MASK, frozenset({"mask", "masks", "matte", "mattes", "roto", "coverage"})),
-)  # fmt: skip
+LAYER_WORDS: Sequence[tuple[Kind, frozenset[str]]] = tuple(
+    (kind, frozenset(words.split()))
+    for kind, words in (
+        (Kind.ID, "crypto cryptomatte id ids objectid materialid instanceid primid puid indexob indexma index"),
+        (Kind.MOTION, "motion motionvector motionvectors mv mvec forward backward disparity flow vector"),
+        (Kind.VELOCITY, "velocity vel"),
+        (Kind.UNIT_VECTOR, "normal normals n nn ng ns tangent tangents bitangent"),
+        (Kind.POSITION, "position positions pos p pworld pref pcam uv uvs st"),
+        (Kind.DISTANCE, "depth z zdepth zback deptha distance"),
+        (Kind.DENSITY, "density"),
+        (Kind.MASK, "mask masks matte mattes roto coverage"),
+    )
+)
 
 # Components that settle the kind of a channel whose layer's name says nothing.
 COMPONENTS: Mapping[str, Kind] = {
@@ -203,5 +207,5 @@ def unclear_channels(channels: Sequence[str], overrides: Mapping[str, Method]) -
     if "RY" in names or "BY" in names:
         return "is a luminance-chroma picture (Y, RY, BY): convert it to RGB first"
     if "Y" in names and "X" not in names and "Y" not in overrides:
-        return "holds luminance (Y) without colour: say what it is with --layer Y=net (a grey picture) or --layer Y=filter (data)"
+        return "holds luminance (Y) without colour: say --layer Y=net (a grey picture) or --layer Y=filter (data)"
     return ""

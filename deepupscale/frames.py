@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import fileseq
+from fileseq.constants import PAD_STYLE_HASH1
+from fileseq.exceptions import FileSeqException
+from fileseq.filesequence import FileSequence
 
 from deepupscale.errors import UsageError
 
@@ -98,7 +100,8 @@ def parse_range(text: str) -> list[int]:
     compact = "".join(text.split())
     if ":" in compact:
         raise UsageError(
-            f"--frames {text}: ':' means every Nth frame to some schedulers and all frames, staggered, to others; write 1001-1100x2"
+            f"--frames {text}: ':' means every Nth frame to some schedulers and all frames, staggered, to others; "
+            "write 1001-1100x2"
         )
     if not _RANGE.fullmatch(compact):
         raise UsageError(f"--frames {text}: not a frame range; write 1001-1100, 1001-1100x2 or 1,5,10-20")
@@ -122,10 +125,8 @@ def _parse(pattern: str) -> Any:
         # A range is put in, or fileseq reads some patterns as single files.
         at = _PADDING.search(pattern, len(pattern) - len(Path(pattern).name))
         assert at is not None
-        return fileseq.FileSequence(
-            pattern[: at.start()] + "1" + pattern[at.start() :], pad_style=fileseq.PAD_STYLE_HASH1
-        )
-    except fileseq.FileSeqException as error:
+        return FileSequence(pattern[: at.start()] + "1" + pattern[at.start() :], pad_style=PAD_STYLE_HASH1)
+    except FileSeqException as error:
         raise UsageError(f"{pattern}: not a sequence pattern ({error}); write NAME.####.exr") from None
 
 
@@ -134,8 +135,8 @@ def _on_disk(pattern: str) -> list[int]:
     if not folder.is_dir():
         raise UsageError(f"{pattern}: its folder does not exist")
     try:
-        found = fileseq.findSequenceOnDisk(pattern, strictPadding=True, pad_style=fileseq.PAD_STYLE_HASH1)
-    except fileseq.FileSeqException:
+        found = FileSequence.findSequenceOnDisk(pattern, strictPadding=True, pad_style=PAD_STYLE_HASH1)
+    except FileSeqException:
         return []
     return sorted({int(number) for number in cast(Any, found).frameSet() or ()})
 
@@ -157,9 +158,7 @@ def _refuse_overwriting(frames: Sequence[Frame]) -> None:
     results: set[str] = set()
     for frame in frames:
         real = os.path.realpath(frame.result)
-        if real in sources or (
-            frame.result.exists() and frame.source.exists() and os.path.samefile(frame.source, frame.result)
-        ):
+        if real in sources or (frame.result.exists() and frame.source.exists() and frame.source.samefile(frame.result)):
             raise UsageError(
                 f"{frame.result}: the output would overwrite an input plate; write to another name or folder"
             )

@@ -92,7 +92,7 @@ def read_promise(data: bytes, source: str) -> Promise:
                 entry = {n: bytes(v) for n, v in _fields(value)}
                 if entry.get(1) == METADATA_KEY.encode():
                     document = entry.get(2, b"")
-    except _NotProtobuf:
+    except _NotProtobufError:
         raise ModelError(f"{source}: not an ONNX file, or a truncated one") from None
     if not has_graph:
         raise ModelError(f"{source}: not an ONNX file, or a truncated one")
@@ -112,12 +112,12 @@ def _has_side_files(graph: memoryview) -> bool:
     )
 
 
-class _NotProtobuf(Exception):
+class _NotProtobufError(Exception):
     pass
 
 
 def _fields(view: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The fields of one protobuf message: (number, bytes) with an empty value for those that are not length-delimited."""
+    """The fields of one protobuf message: (number, bytes), empty for those that are not length-delimited."""
     at, end = 0, len(view)
     while at < end:
         key, at = _varint(view, at)
@@ -132,9 +132,9 @@ def _fields(view: memoryview) -> Iterator[tuple[int, memoryview]]:
         elif wire in (1, 5):
             at += 8 if wire == 1 else 4
         else:
-            raise _NotProtobuf
+            raise _NotProtobufError
         if number == 0 or at > end:
-            raise _NotProtobuf
+            raise _NotProtobufError
         yield number, value
 
 
@@ -148,4 +148,4 @@ def _varint(view: memoryview, at: int) -> tuple[int, int]:
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, at
-    raise _NotProtobuf
+    raise _NotProtobufError

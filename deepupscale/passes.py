@@ -2,7 +2,7 @@
 
 A pass pulls strips from a source (the plate, or the pass before it), keeps only the rows that the next strip's context
 needs, and yields doubled strips. Frame borders are padded here once, by repeating the border pixel, so that the border
-of a tile and the border of a frame are the same case to everything after. Memory is bounded by the strip, not by the plate.
+of a tile and the border of a frame are the same case to everything after. Memory follows the strip, not the plate.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def plan(
 class Counts:
     """What was found on the way, per channel."""
 
-    nonfinite: dict[str, int] = field(default_factory=dict)
+    nonfinite: dict[str, int] = field(default_factory=dict[str, int])
 
     def add(self, channel: str, count: int) -> None:
         """Note ``count`` values of a channel that were NaN or Inf."""
@@ -79,7 +79,7 @@ class RowWindow:
         self._bottom = 0
 
     def take(self, top: int, bottom: int) -> Strip:
-        """Rows ``top`` to ``bottom`` - 1, the border row repeated where they lie outside; rows above ``top`` are let go."""
+        """Rows ``top`` to ``bottom`` - 1, the border row repeated outside the part; rows above ``top`` are let go."""
         first, last = max(0, min(top, self._height - 1)), min(bottom, self._height)
         while self._bottom < last:
             self._append(next(self._strips))
@@ -102,9 +102,8 @@ class DoublingPass:
 
     Args:
         fields: What to do with which channels; dropped ones left out.
-        upscaler: Doubles colour and alpha; None when no field goes through the network.
-        counts: Where NaN and Inf are counted.
-        count_nonfinite: Off for second passes, which see what the first made.
+        upscaler: Doubles colour and alpha.
+        counts: Where NaN and Inf are counted; None for second passes, which see what the first made.
     """
 
     def __init__(self, fields: Sequence[Field], upscaler: Upscaler, counts: Counts | None) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import OpenImageIO as oiio
@@ -50,7 +50,7 @@ class Box:
     height: int
 
     def scaled(self, factor: int) -> Box:
-        """The same window on a grid ``factor`` times as fine: inclusive [a, b] becomes [factor a, factor b + factor - 1]."""
+        """The window on a grid ``factor`` times as fine: inclusive [a, b] becomes [factor a, factor b + factor - 1]."""
         return Box(self.x * factor, self.y * factor, self.width * factor, self.height * factor)
 
 
@@ -83,7 +83,7 @@ class Part:
 
     @property
     def cryptomatte_layers(self) -> frozenset[str]:
-        """Layer names that the metadata declares as cryptomatte (Cryptomatte specification 1.2, ``cryptomatte/<id>/name``)."""
+        """Layer names that the metadata declares as cryptomatte (Cryptomatte specification 1.2)."""
         names = (a for a in self.spec.extra_attribs if a.name.startswith("cryptomatte/") and a.name.endswith("/name"))
         return frozenset(str(a.value) for a in names)
 
@@ -141,7 +141,7 @@ class Plate:
     def _part(self, index: int) -> Part:
         try:
             spec = oiio.ImageSpec(self._file.spec())
-            channels = tuple(spec.channelnames)
+            channels = tuple(str(c) for c in cast(Any, spec).channelnames)
             name = str(spec.getattribute("name") or "")
         except UnicodeDecodeError:
             raise PlateError(f"{self.path}: part {index} has a name that is not UTF-8 text") from None
@@ -155,7 +155,8 @@ class Plate:
         for window in (data, display):
             if not (0 < window.width <= self._limits.side and 0 < window.height <= self._limits.side):
                 raise PlateError(
-                    f"{self.path}: {label} claims {window.width} x {window.height} pixels, the limit is {self._limits.side} a side (--max-side)"
+                    f"{self.path}: {label} claims {window.width} x {window.height} pixels, "
+                    f"the limit is {self._limits.side} a side (--max-side)"
                 )
             if max(abs(window.x), abs(window.y)) > 2**27:
                 raise PlateError(
@@ -165,7 +166,7 @@ class Plate:
             raise PlateError(f"{self.path}: {label} has {len(channels)} channels, the limit is {self._limits.channels}")
         if len(set(channels)) != len(channels):
             raise PlateError(f"{self.path}: {label} has two channels of the same name")
-        formats = [str(f) for f in spec.channelformats] or [str(spec.format)] * len(channels)
+        formats = [str(f) for f in cast(Any, spec).channelformats] or [str(spec.format)] * len(channels)
         if any(f not in _PIXEL_TYPES for f in formats):
             raise PlateError(f"{self.path}: {label} has a pixel type that OpenEXR does not know")
         return Part(index, name, channels, tuple(_PIXEL_TYPES[f] for f in formats), data, display, spec)
@@ -206,7 +207,8 @@ class Plate:
             pixels = self._file.read_scanlines(part.index, 0, y0, y1, 0, first, last, kind)
         if pixels is None:
             raise PlateError(
-                f"{self.path}: {part.label} is damaged or truncated at rows {y0} to {y1 - 1}: {oiio_message(self._file, self.path)}"
+                f"{self.path}: {part.label} is damaged or truncated at rows {y0} to {y1 - 1}: "
+                f"{oiio_message(self._file, self.path)}"
             )
         return np.asarray(pixels).reshape(bottom - top, box.width, last - first)
 

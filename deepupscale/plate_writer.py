@@ -108,7 +108,7 @@ class OutputPart:
 class Clamped:
     """Finite values that were too large for half, per channel."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict[str, int])
 
     def to_half(self, name: str, rows: Rows) -> Rows:
         """float32 to half; finite overflow becomes +-65504 and is counted."""
@@ -195,9 +195,8 @@ class PlateWriter:
                     for _ in plate.strips(part, 256):
                         pass
         except PlateError as error:
-            raise WriteError(
-                f"{self.path}: could not be written whole; is the disk full? ({one_line(str(error)).partition(': ')[2]})"
-            ) from None
+            why = str(error).partition(": ")[2]
+            raise WriteError(f"{self.path}: could not be written whole; is the disk full? ({why})") from None
 
     def _discard(self) -> None:
         with contextlib.suppress(OSError):

@@ -61,7 +61,7 @@ class _Tensor(_Strict):
 
 
 class Input(_Tensor):
-    """A tensor fed to the graph: float32, (1, channels * len(frames), height, width), or with depth before height at rank 3."""
+    """A tensor fed to the graph: float32, (1, channels * len(frames), height, width); at rank 3 depth before height."""
 
     frames: tuple[int, ...] = Field(default=(0,), min_length=1, max_length=33)
     """Frame offsets that are stacked along the channel axis, as in ``(-1, 0, 1)``."""
@@ -73,7 +73,9 @@ class Output(_Tensor):
     """A tensor that the graph returns."""
 
     residual_over: Name | None = None
-    """Input whose interpolation the engine adds to this tensor, in the transfer's range and in float32; none if the tensor is the result itself."""
+    """Input whose interpolation the engine adds to this tensor, in the transfer's range and in float32.
+
+    None if the tensor is the result itself."""
     interpolation: Literal["cubic", "lanczos3", "linear"] = "cubic"
     """The fixed kernel of that interpolation (``deepupscale.resample``)."""
 
@@ -170,7 +172,8 @@ class Promise(_Strict):
             head = _Head.model_validate_json(text)
             if head.version > VERSION:
                 raise ModelError(
-                    f"{source}: its promise has version {head.version}, this deepupscale reads up to {VERSION}: update deepupscale"
+                    f"{source}: its promise has version {head.version}, this deepupscale reads up to {VERSION}: "
+                    "update deepupscale"
                 )
             return cls.model_validate_json(text)
         except ValidationError as error:

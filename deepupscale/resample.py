@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def pad(plane: Float32, top: int, bottom: int, left: int, right: int) -> Float32
     return np.pad(plane, ((top, bottom), (left, right), (0, 0)), mode="edge")
 
 
-def double_nearest(plane: Float32, margin: int) -> Float32:
+def double_nearest(plane: NDArray[Any], margin: int) -> NDArray[Any]:
     """Every pixel four times. Works on any dtype; bits are kept."""
     inner = plane[margin : plane.shape[0] - margin, margin : plane.shape[1] - margin]
     return inner.repeat(2, axis=0).repeat(2, axis=1)
@@ -190,7 +191,9 @@ LARGEST_HALF = np.float32(65504.0)
 
 
 def fill_nonfinite(plane: Float32) -> Float32:
-    """Replace what is not finite, so that it cannot spread: Inf by +-65504, NaN by the mean of the finite among the 25 pixels around, or 0.
+    """Replace what is not finite, so that it cannot spread.
+
+    Inf becomes +-65504; NaN the mean of the finite among the 25 pixels around, or 0.
 
     Args:
         plane: (height, width, channels) float32; the outermost two pixels serve as context only.

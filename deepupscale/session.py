@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from deepupscale.errors import ModelError, RuntimeUnavailable, one_line
+from deepupscale.errors import ModelError, RuntimeUnavailableError, one_line
 from deepupscale.model_file import ModelFile
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Choice:
     """What a session runs on, and why.
 
     Attributes:
-        runtime: ``openvino``, ``onnxruntime`` (CUDA or CPU provider) or ``tensorrt`` (ONNX Runtime's TensorRT provider).
+        runtime: ``openvino``, ``onnxruntime`` (CUDA or CPU provider) or ``tensorrt`` (its TensorRT provider).
         device: ``cpu`` or ``cuda:N``.
         precision: ``f32``, ``bf16`` or ``f16``.
         reason: One sentence.
@@ -71,7 +71,7 @@ def open_session(
         threads: CPU threads of the runtime; 0 for as many as it thinks good.
 
     Raises:
-        RuntimeUnavailable: The device, the runtime or the precision is not to be had here.
+        RuntimeUnavailableError: The device, the runtime or the precision is not to be had here.
         ModelError: The runtime cannot use the graph, or its tensors are not those of the promise.
     """
     choice = choose(model, device, precision, runtime)
@@ -87,16 +87,17 @@ def open_session(
 def choose(model: ModelFile, device: str = "auto", precision: str = "auto", runtime: str = "auto") -> Choice:
     """Settle runtime, device and precision; see :func:`open_session`."""
     if precision not in ("auto", *PRECISIONS):
-        raise RuntimeUnavailable(f"unknown precision {precision!r}: use auto, {', '.join(PRECISIONS)}")
+        raise RuntimeUnavailableError(f"unknown precision {precision!r}: use auto, {', '.join(PRECISIONS)}")
     if runtime not in ("auto", *RUNTIMES):
-        raise RuntimeUnavailable(f"unknown runtime {runtime!r}: use auto, {', '.join(RUNTIMES)}")
+        raise RuntimeUnavailableError(f"unknown runtime {runtime!r}: use auto, {', '.join(RUNTIMES)}")
     index = _cuda_index(device)
     gpus = cuda_devices() if device != "cpu" and runtime != "openvino" else 0
     if index is not None and runtime == "openvino":
-        raise RuntimeUnavailable("OpenVINO runs on cpu here; cuda devices need --runtime onnxruntime")
+        raise RuntimeUnavailableError("OpenVINO runs on cpu here; cuda devices need --runtime onnxruntime")
     if index is not None and index >= gpus:
-        raise RuntimeUnavailable(
-            f"no device {device} (CUDA devices seen: {gpus}): use --device cpu, or pip install 'deepupscale[gpu]' on a GPU machine"
+        raise RuntimeUnavailableError(
+            f"no device {device} (CUDA devices seen: {gpus}): use --device cpu, "
+            "or pip install 'deepupscale[gpu]' on a GPU machine"
         )
     if index is None and device == "auto" and gpus:
         index = 0
@@ -112,9 +113,9 @@ def _choose_cuda(model: ModelFile, index: int, precision: str, runtime: str) -> 
         chosen: Precision = "f16" if tensorrt and model.promise.verified_at("f16") else "f32"
         reason = f"CUDA device {index} is here; {chosen} is what this model was verified in for {runtime}"
     elif precision in able:
-        chosen, reason = cast(Precision, precision), "as asked"
+        chosen, reason = cast("Precision", precision), "as asked"
     else:
-        raise RuntimeUnavailable(
+        raise RuntimeUnavailableError(
             f"{precision} on cuda:{index} is not to be had with this model: use --precision {' or '.join(able)}"
         )
     return Choice("tensorrt" if tensorrt else "onnxruntime", f"cuda:{index}", chosen, reason)
@@ -122,20 +123,20 @@ def _choose_cuda(model: ModelFile, index: int, precision: str, runtime: str) -> 
 
 def _choose_cpu(model: ModelFile, precision: str, runtime: str) -> Choice:
     if runtime == "tensorrt":
-        raise RuntimeUnavailable("TensorRT needs a CUDA device: use --runtime openvino")
+        raise RuntimeUnavailableError("TensorRT needs a CUDA device: use --runtime openvino")
     if runtime == "onnxruntime":
         if precision in ("bf16", "f16"):
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 f"ONNX Runtime's CPU provider computes in f32 only, not {precision}: use --runtime openvino"
             )
         return Choice("onnxruntime", "cpu", "f32", "the reference on CPUs, as asked")
     able = cpu_precisions()
     if precision != "auto":
         if precision not in able:
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 f"this CPU does not compute in {precision} (it has {', '.join(able)}): use --precision auto"
             )
-        return Choice("openvino", "cpu", cast(Precision, precision), "precision as asked")
+        return Choice("openvino", "cpu", precision, "precision as asked")
     if "bf16" in able and model.promise.verified_at("bf16"):
         return Choice("openvino", "cpu", "bf16", "this CPU computes in bf16 and the model was verified in it")
     lack = "the model was not verified in bf16" if "bf16" in able else "this CPU has no bf16 arithmetic"
@@ -194,7 +195,7 @@ def _cuda_index(device: str) -> int | None:
     head, _, tail = device.partition(":")
     if head == "cuda" and (tail == "" or (tail.isascii() and tail.isdigit() and len(tail) < 4)):
         return int(tail or 0)
-    raise RuntimeUnavailable(f"unknown device {device!r}: use auto, cpu or cuda:N")
+    raise RuntimeUnavailableError(f"unknown device {device!r}: use auto, cpu or cuda:N")
 
 
 def _check_tensors(model: ModelFile, inputs: Mapping[str, int | None], outputs: Mapping[str, int | None]) -> None:
@@ -202,7 +203,7 @@ def _check_tensors(model: ModelFile, inputs: Mapping[str, int | None], outputs: 
     for said, found, side in ((model.promise.inputs, inputs, "input"), (model.promise.outputs, outputs, "output")):
         if {tensor.name for tensor in said} != set(found):
             raise ModelError(
-                f"{model.path}: the promise names other {side}s than the graph has ({', '.join(sorted(found)) or 'none'})"
+                f"{model.path}: the promise names other {side}s than the graph has: {', '.join(sorted(found)) or 'none'}"
             )
         for tensor in said:
             count = len(tensor.channels) * len(getattr(tensor, "frames", (0,)))
@@ -220,7 +221,7 @@ class _OpenVinoSession:
 
         self.choice = choice
         self._path = model.path
-        self._core = ov.Core()
+        self._core = cast(Any, ov.Core())
         try:
             self._graph = self._core.read_model(model.data)
         except RuntimeError as error:
@@ -275,7 +276,7 @@ class _OnnxRuntimeSession:
         try:
             import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
         except ImportError:
-            raise RuntimeUnavailable(
+            raise RuntimeUnavailableError(
                 "ONNX Runtime is not installed: pip install 'deepupscale[gpu]' (or onnxruntime for its CPU provider)"
             ) from None
         self.choice = choice

@@ -36,7 +36,7 @@ class Upscaler:
         plain = len(promise.inputs) == 1 and len(promise.outputs) == 1 and promise.inputs[0].frames == (0,)
         if promise.task != "upscale" or promise.rank != 2 or not plain:
             raise ModelError(
-                f"{model.path}: a model for the task {promise.task}, which this engine cannot feed yet: use an upscale model"
+                f"{model.path}: a model for the task {promise.task}, which this engine cannot feed: use an upscale model"
             )
         self._input, self._output = promise.inputs[0], promise.outputs[0]
         transfer = self._input.transfer
@@ -99,14 +99,14 @@ class Upscaler:
         m = 2 * self.margin
         inner = residual[:, m : 2 * height - m, m : 2 * width - m].astype(np.float32, copy=False)
         if channels == 1:
-            return np.mean(inner, axis=0, dtype=np.float32)[:, :, np.newaxis]
+            return np.asarray(inner.mean(axis=0, keepdims=True), np.float32).transpose(1, 2, 0)
         return inner.transpose(1, 2, 0)
 
 
 def agree_with_alpha(
     colour: Float32, alpha: Float32, plate_colour: Float32, plate_alpha: Float32, margin: int
 ) -> Float32:
-    """Hold doubled premultiplied colour to the doubled alpha along edges, so that no fringe appears over any background.
+    """Hold doubled premultiplied colour to the doubled alpha along edges: no fringe appears over any background.
 
     Where coverage is partial nearby, colour / alpha of the result may not leave the range that colour / alpha has among
     the nine plate pixels around. Pixels that glow without coverage (additive light) are left as they are, and so is

@@ -1,4 +1,4 @@
-"""The verbs and their options. Heavy modules are imported by the verb that needs them, so ``--help`` answers at once."""
+"""The verbs and their options. Each verb imports the heavy modules it needs, so ``--help`` answers at once."""
 
 from __future__ import annotations
 

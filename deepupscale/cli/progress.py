@@ -115,9 +115,13 @@ class _Bar(_Silent):
         )
 
         self._bar = Progress(
-            BarColumn(), TaskProgressColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(elapsed_when_finished=True),
+            BarColumn(),
+            TaskProgressColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(elapsed_when_finished=True),
             console=Console(stderr=True, highlight=False),
-        )  # fmt: skip
+        )
         self._task = self._bar.add_task("frames", total=total)
 
     def __enter__(self) -> Reporter:

@@ -1,0 +1,1 @@
+"""From a checkpoint to one self-contained ``.onnx`` file with a promise inside."""

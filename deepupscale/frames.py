@@ -20,8 +20,8 @@ from fileseq.filesequence import FileSequence
 from deepupscale.errors import UsageError
 
 MAX_FRAMES = 1_000_000
-_PADDING = re.compile(r"#+|@+|%0?\d*d")
-_RANGE = re.compile(r"-?\d{1,9}(--?\d{1,9}(x\d{1,9})?)?(,-?\d{1,9}(--?\d{1,9}(x\d{1,9})?)?)*")
+_PADDING = re.compile(r"#+|@+|%0?\d*d", re.ASCII)
+_RANGE = re.compile(r"-?\d{1,9}(--?\d{1,9}(x\d{1,9})?)?(,-?\d{1,9}(--?\d{1,9}(x\d{1,9})?)?)*", re.ASCII)
 
 
 @dataclass(frozen=True)

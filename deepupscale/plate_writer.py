@@ -22,7 +22,7 @@ import numpy as np
 import OpenImageIO as oiio
 
 from deepupscale import uint_writer
-from deepupscale.errors import PlateError, UsageError, WriteError, one_line
+from deepupscale.errors import PlateError, UsageError, WriteError
 from deepupscale.plate import Part, PixelType, Plate, Rows, oiio_message
 
 COMPRESSIONS = (

@@ -173,6 +173,25 @@ def local_range(plane: Float32, margin: int, radius: int) -> tuple[Float32, Floa
     return _extreme(inner, radius, np.minimum), _extreme(inner, radius, np.maximum)
 
 
+def local_curvature(plane: Float32, margin: int, radius: int) -> Float32:
+    """Largest second difference, along x or y, within ``radius`` pixels (a square) of each interior pixel, per channel.
+
+    None on any sloped plane, about a step's height at a step, twice a line's height at a line.
+
+    Args:
+        plane: (height, width, channels) float32, finite, with ``margin`` > ``radius`` pixels of context.
+
+    Returns:
+        (height - 2 * margin, width - 2 * margin, channels), not negative.
+    """
+    reach = margin - radius - 1
+    inner = plane[reach : plane.shape[0] - reach, reach : plane.shape[1] - reach]
+    twice = inner[1:-1, 1:-1] * np.float32(2.0)
+    down = np.abs(inner[2:, 1:-1] + inner[:-2, 1:-1] - twice)
+    across = np.abs(inner[1:-1, 2:] + inner[1:-1, :-2] - twice)
+    return _extreme(np.maximum(down, across), radius, np.maximum)
+
+
 def _extreme(plane: Float32, radius: int, choose: np.ufunc) -> Float32:
     size = 2 * radius + 1
     rows, columns = plane.shape[0] - size + 1, plane.shape[1] - size + 1

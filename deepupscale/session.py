@@ -203,7 +203,7 @@ def _check_tensors(model: ModelFile, inputs: Mapping[str, int | None], outputs: 
     for said, found, side in ((model.promise.inputs, inputs, "input"), (model.promise.outputs, outputs, "output")):
         if {tensor.name for tensor in said} != set(found):
             raise ModelError(
-                f"{model.path}: the promise names other {side}s than the graph has: {', '.join(sorted(found)) or 'none'}"
+                f"{model.path}: the promise names other {side}s than the graph: {', '.join(sorted(found)) or 'none'}"
             )
         for tensor in said:
             count = len(tensor.channels) * len(getattr(tensor, "frames", (0,)))

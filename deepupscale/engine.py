@@ -24,8 +24,9 @@ from deepupscale.fields import Field, Method, fields_of, unclear_channels
 from deepupscale.model_file import ModelFile
 from deepupscale.passes import Counts, DoublingPass, Strip, plan
 from deepupscale.plate import Limits, Part, Plate, Rows
-from deepupscale.plate_writer import SETTINGS_ATTRIBUTE, OutputPart, PlateWriter, check_compression
+from deepupscale.plate_writer import PlateWriter, check_compression
 from deepupscale.session import Choice, Session
+from deepupscale.sinks import SETTINGS_ATTRIBUTE, OutputPart
 from deepupscale.upscaler import Upscaler
 
 SCALES = (2, 4, 8)
@@ -139,9 +140,7 @@ class Engine:
             kept = [each for each in found if each.method is not Method.DROP]
             names = {name for each in kept for name in each.channels}
             if names:
-                outputs.append(
-                    OutputPart(plate.path, part, tuple(c for c in part.channels if c in names), self._settings.scale)
-                )
+                outputs.append(OutputPart(part, tuple(c for c in part.channels if c in names), self._settings.scale))
                 fields.append(kept)
         if not outputs:
             raise PlateError(f"{plate.path}: every channel is dropped by --layer, nothing is left to write")
@@ -203,7 +202,7 @@ class Engine:
         if not result.exists():
             return False
         try:
-            with Plate(result) as found:
+            with Plate(result, Limits.none()) as found:
                 if len(found.parts) != len(outputs):
                     return False
                 for part, output in zip(found.parts, outputs, strict=True):
@@ -215,8 +214,7 @@ class Engine:
                         return False
                     if part.spec.get_string_attribute(SETTINGS_ATTRIBUTE) != settings:
                         return False
-                    for _ in found.strips(part, 256):
-                        pass
+                found.read_through()
         except PlateError:
             return False
         return True

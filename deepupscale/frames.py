@@ -14,14 +14,54 @@ from pathlib import Path
 from typing import Any, cast
 
 from fileseq.constants import PAD_STYLE_HASH1
-from fileseq.exceptions import FileSeqException
+from fileseq.exceptions import FileSeqException, MaxSizeException
 from fileseq.filesequence import FileSequence
+from fileseq.frameset import FrameSet
+from fileseq.utils import pad
 
 from deepupscale.errors import UsageError
 
 MAX_FRAMES = 1_000_000
-_PADDING = re.compile(r"#+|@+|%0?\d*d", re.ASCII)
+_PADDING = re.compile(r"#+|%0?\d*d", re.ASCII)
 _RANGE = re.compile(r"-?\d{1,9}(--?\d{1,9}(x\d{1,9})?)?(,-?\d{1,9}(--?\d{1,9}(x\d{1,9})?)?)*", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A sequence's name around its frame number.
+
+    Attributes:
+        head: Folder and name before the number.
+        width: Digits that the number is padded to.
+        tail: Name after the number.
+    """
+
+    head: str
+    width: int
+    tail: str
+
+    @classmethod
+    def of(cls, text: str) -> Pattern | None:
+        """The pattern in a path's last component (the last one there), or None for a single file."""
+        start = len(text) - len(Path(text).name)
+        found = list(_PADDING.finditer(text, start))
+        if not found:
+            return None
+        width = cast("int", cast("Any", FileSequence).getPaddingNum(found[-1][0], PAD_STYLE_HASH1))
+        return cls(text[: found[-1].start()], width, text[found[-1].end() :])
+
+    def frame(self, number: int) -> Path:
+        """The file of a frame."""
+        return Path(f"{self.head}{pad(str(number), self.width)}{self.tail}")
+
+    def on_disk(self) -> list[int]:
+        """Numbers of the frames that exist, sorted."""
+        folder, name = Path(self.head + "x").parent, Path(self.head + "x").name[:-1]
+        if not folder.is_dir():
+            raise UsageError(f"{folder}: no such folder")
+        match = re.compile(re.escape(name) + r"(-?\d{1,9})" + re.escape(self.tail), re.ASCII)
+        found = (match.fullmatch(entry.name) for entry in os.scandir(folder))
+        return sorted(int(m[1]) for m in found if m and self.frame(int(m[1])).name == m[0])
 
 
 @dataclass(frozen=True)
@@ -54,13 +94,13 @@ def plan_frames(source: str, result: str, frame_range: str | None = None) -> lis
     for text, what in ((source, "input"), (result, "output")):
         if not text or "\0" in text:
             raise UsageError(f"the {what} path is empty or holds a zero byte")
-    pattern = _PADDING.search(Path(source).name)
-    if pattern is None:
-        if frame_range is not None:
-            raise UsageError(f"--frames needs a sequence such as shot.####.exr, not the single plate {source}")
-        frames = [Frame(None, Path(source), _single_result(source, result))]
+    pattern = None if Path(source).is_file() else Pattern.of(source)
+    if pattern is not None:
+        frames = _sequence(source, pattern, result, frame_range)
+    elif frame_range is not None:
+        raise UsageError(f"--frames needs a sequence such as shot.####.exr, not the single plate {source}")
     else:
-        frames = _sequence(source, result, frame_range)
+        frames = [Frame(None, Path(source), _single_result(source, result))]
     _refuse_overwriting(frames)
     return frames
 
@@ -69,26 +109,23 @@ def _single_result(source: str, result: str) -> Path:
     path = Path(result)
     if _is_folder(result):
         return path / Path(source).name
-    if _PADDING.search(path.name):
+    if Pattern.of(result):
         raise UsageError(f"the output {result} is a sequence, the input {source} is one plate")
     return _exr(path)
 
 
-def _sequence(source: str, result: str, frame_range: str | None) -> list[Frame]:
-    plates = _parse(source)
-    numbers = parse_range(frame_range) if frame_range is not None else _on_disk(source)
+def _sequence(source: str, plates: Pattern, result: str, frame_range: str | None) -> list[Frame]:
+    numbers = parse_range(frame_range) if frame_range is not None else plates.on_disk()
     if not numbers:
         raise UsageError(f"{source}: no frame on disk matches")
     if _is_folder(result):
-        result = str(Path(result) / Path(source).name)
-    elif not _PADDING.search(Path(result).name):
-        if len(numbers) > 1:
-            raise UsageError(
-                f"the output {result} is one file, the input has {len(numbers)} frames: write it as NAME.####.exr"
-            )
-        return [Frame(numbers[0], Path(plates.frame(numbers[0])), _exr(Path(result)))]
-    results = _parse(str(_exr(Path(result))))
-    return [Frame(n, Path(plates.frame(n)), Path(results.frame(n))) for n in numbers]
+        return [Frame(n, plates.frame(n), Path(result) / plates.frame(n).name) for n in numbers]
+    results = Pattern.of(str(_exr(Path(result))))
+    if results is not None:
+        return [Frame(n, plates.frame(n), results.frame(n)) for n in numbers]
+    if len(numbers) > 1:
+        raise UsageError(f"the output {result} is one file, the input has {len(numbers)} frames: name it NAME.####.exr")
+    return [Frame(numbers[0], plates.frame(numbers[0]), Path(result))]
 
 
 def parse_range(text: str) -> list[int]:
@@ -105,40 +142,13 @@ def parse_range(text: str) -> list[int]:
         )
     if not _RANGE.fullmatch(compact):
         raise UsageError(f"--frames {text}: not a frame range; write 1001-1100, 1001-1100x2 or 1,5,10-20")
-    numbers: set[int] = set()
-    for piece in compact.split(","):
-        match = re.fullmatch(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?", piece)
-        first = int(match[1]) if match else 0
-        last = int(match[2]) if match and match[2] is not None else first
-        step = int(match[3]) if match and match[3] is not None else 1
-        if step < 1 or last < first:
-            raise UsageError(f"--frames {text}: {piece} holds no frame; ranges go upwards, steps are 1 or more")
-        if (last - first) // step + len(numbers) >= MAX_FRAMES:
-            raise UsageError(f"--frames {text}: more than {MAX_FRAMES} frames")
-        numbers.update(range(first, last + 1, step))
-    return sorted(numbers)
-
-
-def _parse(pattern: str) -> Any:
-    """The pattern as a fileseq sequence. ``#`` is one digit (fileseq's own default is four)."""
     try:
-        # A range is put in, or fileseq reads some patterns as single files.
-        at = _PADDING.search(pattern, len(pattern) - len(Path(pattern).name))
-        assert at is not None
-        return FileSequence(pattern[: at.start()] + "1" + pattern[at.start() :], pad_style=PAD_STYLE_HASH1)
-    except FileSeqException as error:
-        raise UsageError(f"{pattern}: not a sequence pattern ({error}); write NAME.####.exr") from None
-
-
-def _on_disk(pattern: str) -> list[int]:
-    folder = Path(pattern).parent
-    if not folder.is_dir():
-        raise UsageError(f"{pattern}: its folder does not exist")
-    try:
-        found = FileSequence.findSequenceOnDisk(pattern, strictPadding=True, pad_style=PAD_STYLE_HASH1)
-    except FileSeqException:
-        return []
-    return sorted({int(number) for number in cast(Any, found).frameSet() or ()})
+        numbers = sorted(int(cast("Any", number)) for number in FrameSet(compact))
+    except (FileSeqException, MaxSizeException):
+        numbers = []
+    if not numbers or len(numbers) > MAX_FRAMES:
+        raise UsageError(f"--frames {text}: holds no frame, or more than {MAX_FRAMES}")
+    return numbers
 
 
 def _is_folder(result: str) -> bool:

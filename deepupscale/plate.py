@@ -17,12 +17,14 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from deepupscale.errors import PlateError, one_line
+from deepupscale.exr_header import MAGIC, PartHeader, read_headers, window
 
 PixelType = Literal["half", "float", "uint"]
 Rows = NDArray[Any]
 
 _PIXEL_TYPES: dict[str, PixelType] = {"half": "half", "float": "float", "uint": "uint", "uint32": "uint"}
-_MAGIC = b"\x76\x2f\x31\x01"
+_READ_BYTES = 64 << 20
+_FARTHEST = 1 << 27  # doubled three times it still fits the header's 32 bits
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,11 @@ class Limits:
     side: int = 65536
     channels: int = 1024
     parts: int = 1024
+
+    @classmethod
+    def none(cls) -> Limits:
+        """No caps of ours, for files that we wrote."""
+        return cls(1 << 30, 1 << 30, 1 << 30)
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,8 @@ class Part:
         types: Pixel type of each channel.
         data_window: Where there are pixels.
         display_window: The frame.
-        spec: OpenImageIO's description, with all metadata.
+        spec: OpenImageIO's description, with the metadata it understands.
+        header: All metadata, as it lies in the file.
     """
 
     index: int
@@ -75,6 +83,7 @@ class Part:
     data_window: Box
     display_window: Box
     spec: oiio.ImageSpec
+    header: PartHeader
 
     @property
     def uint_channels(self) -> frozenset[str]:
@@ -104,6 +113,8 @@ class Plate:
         self.path = path
         self._limits = limits or Limits()
         _refuse_other_files(path)
+        self._headers = read_headers(path, self._limits.parts).parts
+        self._refuse_bad_claims()
         found = oiio.ImageInput.open(str(path))
         if found is None:
             raise PlateError(f"{path}: cannot be opened as OpenEXR: {oiio_message(oiio, path)}")
@@ -133,18 +144,36 @@ class Plate:
                     f"{self.path}: {part.label} is mip-mapped, a texture and no plate: write out its largest level"
                 )
             parts.append(part)
-        self._file.geterror()  # seeking past the last part leaves a message behind
-        if not parts:
-            raise PlateError(f"{self.path}: holds no readable part: {oiio_message(self._file, self.path)}")
+        reason = oiio_message(self._file, self.path)  # seeking past the last part leaves a message behind
+        if len(parts) != len(self._headers):
+            raise PlateError(f"{self.path}: only {len(parts)} of {len(self._headers)} parts can be read: {reason}")
         return tuple(parts)
 
+    def _refuse_bad_claims(self) -> None:
+        """Caps on windows, and names that are no text, before a decoder sees the file."""
+        for index, header in enumerate(self._headers):
+            for name in (b"channels", b"name", b"view"):
+                if name in header and not _is_utf8(header[name].value):
+                    raise PlateError(f"{self.path}: part {index} has names that are not UTF-8 text ({name.decode()})")
+            for name in (b"dataWindow", b"displayWindow"):
+                if (box := window(header, name)) is None:
+                    raise PlateError(f"{self.path}: its header is damaged: part {index} has no {name.decode()}")
+                x0, y0, x1, y1 = box
+                width, height = x1 - x0 + 1, y1 - y0 + 1
+                if width < 1 or height < 1:
+                    raise PlateError(f"{self.path}: part {index} has an empty {name.decode()}")
+                if max(width, height) > self._limits.side:
+                    raise PlateError(
+                        f"{self.path}: part {index} claims {width} x {height} pixels, "
+                        f"the limit is {self._limits.side} a side (--max-side)"
+                    )
+                if max(abs(corner) for corner in box) > _FARTHEST:
+                    raise PlateError(f"{self.path}: part {index} has a window at {x0}, {y0}, too far out to be doubled")
+
     def _part(self, index: int) -> Part:
-        try:
-            spec = oiio.ImageSpec(self._file.spec())
-            channels = tuple(str(c) for c in cast(Any, spec).channelnames)
-            name = str(spec.getattribute("name") or "")
-        except UnicodeDecodeError:
-            raise PlateError(f"{self.path}: part {index} has a name that is not UTF-8 text") from None
+        spec = oiio.ImageSpec(self._file.spec())
+        channels = tuple(str(c) for c in cast(Any, spec).channelnames)
+        name = str(spec.getattribute("name") or "")
         label = f"part {index}" + (f" ({one_line(name)})" if name else "")
         if spec.deep:
             raise PlateError(f"{self.path}: {label} holds deep data: flatten it first (DeepToImage)")
@@ -152,16 +181,6 @@ class Plate:
             raise PlateError(f"{self.path}: {label} is a volume, no picture")
         data = Box(spec.x, spec.y, spec.width, spec.height)
         display = Box(spec.full_x, spec.full_y, spec.full_width, spec.full_height)
-        for window in (data, display):
-            if not (0 < window.width <= self._limits.side and 0 < window.height <= self._limits.side):
-                raise PlateError(
-                    f"{self.path}: {label} claims {window.width} x {window.height} pixels, "
-                    f"the limit is {self._limits.side} a side (--max-side)"
-                )
-            if max(abs(window.x), abs(window.y)) > 2**27:
-                raise PlateError(
-                    f"{self.path}: {label} has a window at {window.x}, {window.y}, too far out to be doubled"
-                )
         if not 0 < len(channels) <= self._limits.channels:
             raise PlateError(f"{self.path}: {label} has {len(channels)} channels, the limit is {self._limits.channels}")
         if len(set(channels)) != len(channels):
@@ -169,7 +188,8 @@ class Plate:
         formats = [str(f) for f in cast(Any, spec).channelformats] or [str(spec.format)] * len(channels)
         if any(f not in _PIXEL_TYPES for f in formats):
             raise PlateError(f"{self.path}: {label} has a pixel type that OpenEXR does not know")
-        return Part(index, name, channels, tuple(_PIXEL_TYPES[f] for f in formats), data, display, spec)
+        types: tuple[PixelType, ...] = tuple(_PIXEL_TYPES[f] for f in formats)
+        return Part(index, name, channels, types, data, display, spec, self._headers[index])
 
     def strips(self, part: Part, rows: int) -> Iterator[dict[str, Rows]]:
         """Read a part from top to bottom.
@@ -188,6 +208,17 @@ class Plate:
         step = -(-rows // tile) * tile if tile else rows
         for top in range(0, height, step):
             yield self._read(part, top, min(top + step, height))
+
+    def read_through(self) -> None:
+        """Read every pixel and keep none.
+
+        Raises:
+            PlateError: Missing or damaged pixels.
+        """
+        for part in self.parts:
+            row_bytes = 4 * part.data_window.width * len(part.channels)
+            for _ in self.strips(part, max(32, _READ_BYTES // row_bytes)):
+                pass
 
     def _read(self, part: Part, top: int, bottom: int) -> dict[str, Rows]:
         strip: dict[str, Rows] = {}
@@ -221,15 +252,23 @@ def _refuse_other_files(path: Path) -> None:
                 f"{path}: is a folder, not a plate: name a file or a sequence such as {path.name}/shot.####.exr"
             )
         with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
+            head = file.read(len(MAGIC))
     except FileNotFoundError:
         raise PlateError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise PlateError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not head:
         raise PlateError(f"{path}: is empty")
-    if head != _MAGIC:
+    if head != MAGIC:
         raise PlateError(f"{path}: is not an OpenEXR file; plates are .exr")
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _runs(types: tuple[PixelType, ...]) -> list[tuple[int, int, PixelType]]:

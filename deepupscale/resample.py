@@ -193,10 +193,16 @@ def local_curvature(plane: Float32, margin: int, radius: int) -> Float32:
 
 
 def _extreme(plane: Float32, radius: int, choose: np.ufunc) -> Float32:
+    """Minimum or maximum over a square; loses ``radius`` pixels on every side."""
     size = 2 * radius + 1
     rows, columns = plane.shape[0] - size + 1, plane.shape[1] - size + 1
-    tall = choose.reduce([plane[o : o + rows] for o in range(size)])
-    return choose.reduce([tall[:, o : o + columns] for o in range(size)])
+    tall = plane[:rows].copy()
+    for o in range(1, size):
+        choose(tall, plane[o : o + rows], out=tall)
+    out = tall[:, :columns].copy()
+    for o in range(1, size):
+        choose(out, tall[:, o : o + columns], out=out)
+    return out
 
 
 def renormalise(vectors: Float32, lengths: Float32) -> Float32:

@@ -8,53 +8,49 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from deepupscale.errors import PlateError, WriteError, one_line
+from deepupscale.errors import WriteError, one_line
 from deepupscale.plate import Box, Rows
 
-
-def read_headers(path: Path) -> list[dict[str, Any]]:
-    """Every part's header as the OpenEXR module spells it.
-
-    Raises:
-        PlateError: The module cannot read it (it refuses text that is not UTF-8).
-    """
-    import OpenEXR  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
-
-    try:
-        with cast(Any, OpenEXR).File(str(path), header_only=True) as file:
-            return [dict(part.header) for part in file.parts]
-    except (RuntimeError, ValueError, OSError) as error:
-        raise PlateError(f"{path}: its header cannot be carried over: {one_line(str(error))}") from None
+if TYPE_CHECKING:
+    from deepupscale.sinks import OutputPart
 
 
-def header_for(
-    source: Mapping[str, Any], data: Box, display: Box, scale: int, compression: str | None, settings: Mapping[str, str]
-) -> dict[str, Any]:
-    """A source part's header with new windows; the preview and the chunk count, which no longer fit, are left out."""
-    header = {name: value for name, value in source.items() if name not in ("channels", "chunkCount", "preview")}
-    header["dataWindow"] = _window(data)
-    header["displayWindow"] = _window(display)
-    header["lineOrder"] = _module().INCREASING_Y
-    if "xDensity" in header:
-        header["xDensity"] = float(header["xDensity"]) * scale
-    if compression is not None:
-        name, _, level = compression.partition(":")
-        header["compression"] = _compression(name)
-        header.pop("dwaCompressionLevel", None)
-        if level and name.startswith("dwa"):
-            header["dwaCompressionLevel"] = float(level)
-    return {**header, **settings}
+def header_for(part: OutputPart, compression: str | None, settings: str) -> dict[str, Any]:
+    """What the module must know to write a part; all further metadata is put in afterwards, from the plate itself."""
+    exr, spec = _module(), part.spec(compression, settings)
+    name, _, level = spec.get_string_attribute("compression").partition(":")
+    header: dict[str, Any] = {
+        "compression": getattr(exr, "NO_COMPRESSION" if name == "none" else f"{name.upper()}_COMPRESSION"),
+        "dataWindow": _window(part.source.data_window.scaled(part.scale)),
+        "displayWindow": _window(part.source.display_window.scaled(part.scale)),
+        "lineOrder": exr.INCREASING_Y,
+        "type": exr.tiledimage if spec.tile_width else exr.scanlineimage,
+        "deepupscale/settings": settings,
+    }
+    if spec.tile_width:
+        header["tiles"] = exr.TileDescription()
+        header["tiles"].xSize, header["tiles"].ySize = spec.tile_width, spec.tile_height
+    if part.source.name:
+        header["name"] = part.source.name
+    if (density := spec.get_float_attribute("XResolution")) > 0.0:
+        header["xDensity"] = density
+    if name in ("dwaa", "dwab") and (level or spec.get_float_attribute("openexr:dwaCompressionLevel") > 0.0):
+        header["dwaCompressionLevel"] = float(level or spec.get_float_attribute("openexr:dwaCompressionLevel"))
+    return header
 
 
-def write_file(path: Path, headers: Sequence[dict[str, Any]], channels: Sequence[Mapping[str, Rows]]) -> None:
+def write_file(
+    path: Path, shown: Path, headers: Sequence[dict[str, Any]], channels: Sequence[Mapping[str, Rows]]
+) -> None:
     """Write whole parts.
 
     Args:
         path: Where to.
+        shown: What messages call it.
         headers: One for each part.
         channels: For each part, channel name to (height, width) array of float16, float32 or uint32.
 
@@ -67,18 +63,13 @@ def write_file(path: Path, headers: Sequence[dict[str, Any]], channels: Sequence
         with exr.File(parts) as file:
             file.write(str(path))
     except (RuntimeError, ValueError, OSError, MemoryError) as error:
-        raise WriteError(f"{path}: cannot be written: {one_line(str(error))}") from None
+        raise WriteError(f"{shown}: cannot be written: {one_line(str(error))}") from None
 
 
 def _module() -> Any:
     import OpenEXR  # type: ignore[import-untyped]  # pyright: ignore[reportMissingTypeStubs]
 
-    return cast(Any, OpenEXR)
-
-
-def _compression(name: str) -> Any:
-    exr = _module()
-    return getattr(exr, "NO_COMPRESSION" if name == "none" else f"{name.upper()}_COMPRESSION")
+    return cast("Any", OpenEXR)
 
 
 def _window(box: Box) -> tuple[Any, Any]:

@@ -28,13 +28,14 @@ def shot(tmp_path: Path) -> Path:
         ("5,1-3", [1, 2, 3, 5]),
         ("-2-1", [-2, -1, 0, 1]),
         ("1 - 3, 2-4", [1, 2, 3, 4]),
+        ("3-1", [1, 2, 3]),
     ],
 )
 def test_ranges(text: str, frames: list[int]) -> None:
     assert parse_range(text) == frames
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "3-1", "1-5x0", "1-5x", "1--", "1,,2", "0-99999999", "\u0661-\u0663"])
+@pytest.mark.parametrize("text", ["", "a", "1-", "1-5x0", "1-5x", "1--", "1,,2", "0-99999999", "\u0661-\u0663"])
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--frames"):
         parse_range(text)
@@ -45,7 +46,7 @@ def test_a_colon_is_refused_with_the_reason() -> None:
         parse_range("1-12:2")
 
 
-@pytest.mark.parametrize("pattern", ["shot.####.exr", "shot.%04d.exr", "shot.@@@@.exr"])
+@pytest.mark.parametrize("pattern", ["shot.####.exr", "shot.%04d.exr"])
 def test_patterns_find_what_is_on_disk(shot: Path, pattern: str) -> None:
     frames = plan_frames(str(shot / pattern), str(shot / "out" / pattern))
     assert [frame.number for frame in frames] == [1001, 1002, 1003, 1005]

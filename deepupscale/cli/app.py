@@ -12,6 +12,8 @@ import typer
 from deepupscale import __version__
 from deepupscale.errors import DeepUpscaleError, UsageError
 
+_INTERRUPTED = 130
+
 app = typer.Typer(
     name="deepupscale",
     help="Double scene-linear HDR EXR plates with a learned network.",
@@ -126,9 +128,6 @@ def invoke(arguments: list[str] | None = None) -> int:
     except DeepUpscaleError as error:
         complain(str(error))
         return error.exit_code
-    except KeyboardInterrupt:
-        complain("stopped; finished frames are kept, run it again to go on")
-        return 130
     except BrokenPipeError:
         return 1
     except Exception as error:
@@ -136,6 +135,8 @@ def invoke(arguments: list[str] | None = None) -> int:
             raise
         complain(usage)
         return UsageError.exit_code
+    if outcome == _INTERRUPTED:  # the command-line library's own way to hand on Ctrl-C
+        complain("stopped; finished frames are kept, run it again to go on")
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -18,8 +18,8 @@ from deepupscale.fields import Method
 from deepupscale.frames import Frame, plan_frames
 from deepupscale.model_file import ModelFile, load_model
 from deepupscale.plate import Limits, configure_reader
-from deepupscale.plate_writer import sweep_stale
 from deepupscale.session import Choice, open_session
+from deepupscale.temporary import sweep_stale
 
 log = logging.getLogger(__name__)
 

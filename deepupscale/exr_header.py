@@ -79,6 +79,17 @@ def window(header: PartHeader, name: bytes) -> tuple[int, int, int, int] | None:
     return struct.unpack("<4i", found.value) if found and found.kind == b"box2i" and len(found.value) == 16 else None
 
 
+def is_subsampled(header: PartHeader) -> bool:
+    """Whether some channel has fewer samples than the part has pixels (``chlist``: name, type, pLinear, samplings)."""
+    data = header[b"channels"].value if b"channels" in header else b""
+    at = 0
+    while (end := data.find(b"\0", at)) > at and end + 17 <= len(data):
+        if data[end + 9 : end + 17] != struct.pack("<ii", 1, 1):
+            return True
+        at = end + 17
+    return False
+
+
 def carry_attributes(sources: Sequence[PartHeader], path: Path, scratch: Path) -> None:
     """Give a result the attributes of the plate it came from, except those that describe its own pixels.
 

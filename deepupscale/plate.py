@@ -6,6 +6,7 @@ carried through whole is refused with its reason.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from deepupscale.errors import PlateError, one_line
-from deepupscale.exr_header import MAGIC, PartHeader, read_headers, window
+from deepupscale.exr_header import MAGIC, PartHeader, is_subsampled, read_headers, window
 
 PixelType = Literal["half", "float", "uint"]
 Rows = NDArray[Any]
@@ -115,6 +116,7 @@ class Plate:
         _refuse_other_files(path)
         self._headers = read_headers(path, self._limits.parts).parts
         self._refuse_bad_claims()
+        _lift_library_limits()
         found = oiio.ImageInput.open(str(path))
         if found is None:
             raise PlateError(f"{path}: cannot be opened as OpenEXR: {oiio_message(oiio, path)}")
@@ -150,11 +152,15 @@ class Plate:
         return tuple(parts)
 
     def _refuse_bad_claims(self) -> None:
-        """Caps on windows, and names that are no text, before a decoder sees the file."""
+        """What is wrong with the headers, before a decoder sees the file: names, subsampling, sizes."""
         for index, header in enumerate(self._headers):
             for name in (b"channels", b"name", b"view"):
                 if name in header and not _is_utf8(header[name].value):
                     raise PlateError(f"{self.path}: part {index} has names that are not UTF-8 text ({name.decode()})")
+            if is_subsampled(header):
+                raise PlateError(
+                    f"{self.path}: part {index} has subsampled channels (a luminance-chroma picture): convert it to RGB"
+                )
             for name in (b"dataWindow", b"displayWindow"):
                 if (box := window(header, name)) is None:
                     raise PlateError(f"{self.path}: its header is damaged: part {index} has no {name.decode()}")
@@ -295,11 +301,14 @@ def oiio_message(source: Any, path: Path) -> str:
     return text or "no reason given by the reader"
 
 
-def configure_reader(threads: int = 0, limits: Limits | None = None) -> None:
-    """Set OpenImageIO up once a process: threads (0 for all), and size caps that ours stand before."""
-    caps = limits or Limits()
+def set_threads(threads: int) -> None:
+    """Threads that OpenImageIO decodes and encodes with; 0 for all."""
     oiio.attribute("threads", threads)
     oiio.attribute("exr_threads", threads)
-    oiio.attribute("limits:imagesize_MB", 1 << 24)  # ours are in pixels; strips, not pictures, are held in memory
-    oiio.attribute("limits:resolution", 1 << 24)
-    oiio.attribute("limits:channels", caps.channels)
+
+
+@functools.cache
+def _lift_library_limits() -> None:
+    """OpenImageIO's own caps count whole pictures in memory; we hold strips, and ours are checked before it opens."""
+    for name in ("limits:imagesize_MB", "limits:resolution", "limits:channels"):
+        oiio.attribute(name, 1 << 24)

@@ -63,7 +63,7 @@ def write_file(
         with exr.File(parts) as file:
             file.write(str(path))
     except (RuntimeError, ValueError, OSError, MemoryError) as error:
-        raise WriteError(f"{shown}: cannot be written: {one_line(str(error))}") from None
+        raise WriteError(f"{shown}: cannot be written: {one_line(str(error).replace(str(path), shown.name))}") from None
 
 
 def _module() -> Any:

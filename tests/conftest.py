@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plates import SHARED
 
 from deepupscale import Engine, Settings, load_model, open_session
 from deepupscale.fields import Kind
 from deepupscale.promise import METADATA_KEY, Input, LogTransfer, Output, Promise, Training, Verification
+
+pytest.register_assert_rewrite("plates")
+from plates import SHARED  # noqa: E402 (after its rewriting is asked for)
 
 WIDTH, HALO = 8, 3  # three 3x3 convolutions reach three pixels
 

@@ -1,7 +1,8 @@
-"""Synthetic plates: made and read back with the OpenEXR module, which the engine's own reader does not use."""
+"""Plates made, and results looked at, with the OpenEXR module and by bytes: not by the engine's own reader."""
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,8 @@ from typing import Any, cast
 import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
+
+from deepupscale.range_compression import RangeCompression
 
 exr = cast(Any, OpenEXR)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -53,10 +56,12 @@ def write_parts(path: Path, parts: Sequence[tuple[dict[str, Any], Mapping[str, A
     return path
 
 
-def write_sequence(folder: Path, numbers: Sequence[int], name: str = "shot", **size: int) -> list[Path]:
+def write_sequence(
+    folder: Path, numbers: Sequence[int], name: str = "shot", width: int = 24, height: int = 16
+) -> list[Path]:
     """Plates that differ, one for each frame number."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [write_plate(folder / f"{name}.{n:04d}.exr", picture(seed=n, **size)) for n in numbers]
+    return [write_plate(folder / f"{name}.{n:04d}.exr", picture(width, height, seed=n)) for n in numbers]
 
 
 def headers(path: Path) -> list[dict[str, Any]]:
@@ -127,3 +132,83 @@ def add_attribute(path: Path, name: str, kind: str, value: bytes) -> None:
     offsets = np.frombuffer(data, "<u8", chunks, end) + np.uint64(len(added))
     assert name not in part
     path.write_bytes(data[: end - 1] + added + b"\0" + offsets.tobytes() + data[end + 8 * chunks :])
+
+
+# All that may differ in a header, each for its reason; the rest must be equal byte for byte.
+MAY_DIFFER = {
+    "preview",  # a thumbnail of the plate, lost
+    "chunkCount",  # follows the height
+    "deepupscale/settings",  # ours
+    "xDensity",  # doubled: the physical size is kept
+    "lineOrder",  # results are written from the top
+    "dataWindow",  # doubled
+    "displayWindow",  # doubled
+    "channels",  # compared by the module: names, types, order
+}
+SINGLE_PART_ONLY = {"name", "type"}  # a single part needs no name and no type, and may be given its type
+INCREASING_Y = b"\0"
+
+
+def assert_headers_kept(source: Path, result: Path, *also_differing: str) -> None:
+    """Parts in order; windows doubled; every attribute that may not differ equal in type and bytes."""
+    before, after = raw_headers(source), raw_headers(result)
+    assert [part.get("name") for part in after] == [part.get("name") for part in before]
+    may_differ = MAY_DIFFER | set(also_differing) | (SINGLE_PART_ONLY if len(before) == 1 else set())
+    for old, new in zip(before, after, strict=True):
+        for name in ("dataWindow", "displayWindow"):
+            a, b, c, d = struct.unpack("<4i", old[name][1])
+            assert struct.unpack("<4i", new[name][1]) == (2 * a, 2 * b, 2 * c + 1, 2 * d + 1), name
+        assert kept(new, may_differ) == kept(old, may_differ)
+        assert new["lineOrder"][1] == INCREASING_Y
+        assert new["deepupscale/settings"][0] == "string"
+        if "xDensity" in old:
+            assert struct.unpack("<f", new["xDensity"][1])[0] == 2 * struct.unpack("<f", old["xDensity"][1])[0]
+        else:
+            assert "xDensity" not in new
+    assert [list_of_channels(part) for part in after] == [list_of_channels(part) for part in before]
+
+
+def kept(part: Attributes, may_differ: set[str]) -> Attributes:
+    return {name: value for name, value in part.items() if name not in may_differ}
+
+
+def list_of_channels(part: Attributes) -> list[tuple[bytes, int, int, int]]:
+    """Names, pixel types and samplings in file order, from the bytes of a ``chlist``."""
+    data, found = part["channels"][1], []
+    while len(data) > 1:
+        name, _, rest = data.partition(b"\0")
+        kind, x, y = struct.unpack("<i4xii", rest[:16])
+        found.append((name, kind, x, y))
+        data = rest[16:]
+    return found
+
+
+def assert_pixels_fit(source: Path, result: Path) -> list[Planes]:
+    """The module reads every part; types are kept, sizes doubled, and every value lies near what was there."""
+    before, after = pixels(source), pixels(result)
+    assert len(after) == len(before) == len(headers(source)) == len(headers(result))
+    for old, new in zip(before, after, strict=True):
+        assert list(new) == list(old)
+        for name, plane in old.items():
+            assert new[name].dtype == plane.dtype, name
+            assert new[name].shape == (2 * plane.shape[0], 2 * plane.shape[1]), name
+            if name.rpartition(".")[2] in ("R", "G", "B", "A"):
+                assert_near(plane, new[name], name)
+    return after
+
+
+def assert_near(plane: Any, doubled: Any, name: str) -> None:
+    """No doubled pixel strays far from the values around it: one channel or row off by one would."""
+    curve = RangeCompression()
+    wide = np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=65504.0, neginf=-65504.0)
+    size = np.pad(curve.compress(wide), 6, mode="edge")
+    # A correction reaches as far as the steps between the 49 pixels around; NaN is filled from two pixels further.
+    reach = range(13) if not np.isfinite(plane).all() else range(3, 10)
+    shifted = [size[y : y + plane.shape[0], x : x + plane.shape[1]] for y in reach for x in reach]
+    low, high = np.min(shifted, axis=0), np.max(shifted, axis=0)
+    slack = 2.4 * (high - low) + 0.002
+    found = curve.compress(doubled.astype(np.float32)).reshape(plane.shape[0], 2, plane.shape[1], 2)
+    found = found.transpose(1, 3, 0, 2)
+    assert np.isfinite(found).all(), name
+    assert (found >= low - slack).all(), name
+    assert (found <= high + slack).all(), name

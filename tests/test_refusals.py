@@ -59,7 +59,11 @@ Refuse = Callable[..., str]
 @pytest.mark.shared
 @pytest.mark.parametrize(
     ("name", "word"),
-    [("LuminanceChroma_Garden", "RGB"), ("MultiResolution_Bonita", "mip-mapped"), ("v2_LowResLeftView_Balls", "deep")],
+    [
+        ("LuminanceChroma_Garden", "luminance"),
+        ("MultiResolution_Bonita", "mip-mapped"),
+        ("v2_LowResLeftView_Balls", "deep"),
+    ],
 )
 def test_a_real_plate_of_another_kind_is_refused(name: str, word: str, shared_folder: Path, refuse: Refuse) -> None:
     refuse(FRAME_FAILED, shared_folder / "refused" / f"{name}.exr", "out.exr", says=(name, word))
@@ -75,7 +79,7 @@ def test_every_real_plate_to_refuse_has_its_test() -> None:
 
 
 def write_luminance_chroma(path: Path, width: int = 24, height: int = 16) -> None:
-    """Luminance in full and chroma in a quarter of the pixels, uncompressed, laid out by hand (no library here writes it)."""
+    """Luminance in full, chroma in a quarter of the pixels, laid out by hand: no library here writes it."""
     plane = np.full((height, width), 0.5, np.float16)
     write_plate(path, {"BY": plane, "RY": plane, "Y": plane}, compression=exr.NO_COMPRESSION)
     data = path.read_bytes()
@@ -97,7 +101,7 @@ def test_subsampled_luminance_chroma_is_refused(more: tuple[str, ...], refuse: R
     write_luminance_chroma(Path("plate.exr"))
     with exr.File("plate.exr", separate_channels=True) as file:
         assert file.parts[0].channels["RY"].pixels.shape == (8, 12), "the plate is what it is said to be"
-    refuse(FRAME_FAILED, "plate.exr", "out.exr", *more, says=("plate.exr", "RGB"))
+    refuse(FRAME_FAILED, "plate.exr", "out.exr", *more, says=("plate.exr", "ubsampled"))
 
 
 def test_full_luminance_chroma_is_refused(refuse: Refuse) -> None:
@@ -198,7 +202,6 @@ def test_missing_frames_fail_and_the_others_are_done(
     [
         ("shot.####.exr", "1001:1002", "x2"),
         ("shot.####.exr", "1-10:2", "':'"),
-        ("shot.####.exr", "10-1", "10-1"),
         ("shot.####.exr", "1-10x0", "1-10x0"),
         ("shot.####.exr", "a-b", "a-b"),
         ("shot.####.exr", "", "--frames"),
@@ -262,8 +265,8 @@ def test_an_output_that_would_overwrite_its_input_is_refused(case: str, refuse: 
 
 def test_a_result_that_is_another_frames_plate_is_refused(refuse: Refuse) -> None:
     write_sequence(Path(), [1, 2])
-    Path("shot.0003.exr").symlink_to("shot.0002.exr")
-    refuse(NOTHING_RUN, "shot.%04d.exr", "shot.@@@@.exr", says=("overwrite",))
+    Path("other.0001.exr").symlink_to("shot.0002.exr")
+    refuse(NOTHING_RUN, "shot.####.exr", "other.####.exr", says=("other.0001.exr", "overwrite"))
 
 
 @pytest.mark.parametrize(
@@ -289,6 +292,7 @@ def test_a_result_that_is_another_frames_plate_is_refused(refuse: Refuse) -> Non
         (("--json", "."), ("--json",)),
         (("--json", "nowhere/run.json"), ("--json", "nowhere")),
         (("--no-such-option",), ("--no-such-option",)),
+        (("--no-such\noption",), ("No such option",)),
         (("one-more",), ("one-more",)),
     ],
     ids=lambda v: " ".join(v[:2]),

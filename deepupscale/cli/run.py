@@ -17,7 +17,7 @@ from deepupscale.errors import FrameError, UsageError, WriteError
 from deepupscale.fields import Method
 from deepupscale.frames import Frame, plan_frames
 from deepupscale.model_file import ModelFile, load_model
-from deepupscale.plate import Limits, configure_reader
+from deepupscale.plate import Limits, set_threads
 from deepupscale.session import Choice, open_session
 from deepupscale.temporary import sweep_stale
 
@@ -96,7 +96,7 @@ def run_frames(options: RunOptions) -> RunResult:
     if options.json_file is not None:
         _check_json_file(options.json_file, frames)
     model = load_model(options.model)
-    configure_reader(options.threads, limits)
+    set_threads(options.threads)
     engine = _engine(options, model, settings)
     _sweep(frames)
     began = time.perf_counter()

@@ -20,11 +20,12 @@ from safetensors import safe_open
 from torch import nn
 from torch.export import Dim
 
+from deepupscale.devices import Precision, cpu_precisions
 from deepupscale.fields import Kind
 from deepupscale.model_file import ModelFile, load_model
 from deepupscale.promise import METADATA_KEY, Input, LogTransfer, Metric, Output, Promise, Training, Verification
 from deepupscale.range_compression import RangeCompression
-from deepupscale.session import Precision, cpu_precisions, open_session
+from deepupscale.session import open_session
 from model.networks import ResidualGenerator
 from model.procedural import procedural_image
 

@@ -11,8 +11,8 @@ import pytest
 from plates import picture, pixels, write_plate
 
 from deepupscale import Engine, Settings, load_model, open_session
+from deepupscale.devices import cpu_precisions
 from deepupscale.fields import Method
-from deepupscale.session import cpu_precisions
 from deepupscale.upscaler import Upscaler, agree_with_alpha
 
 MakeEngine = Callable[..., Engine]

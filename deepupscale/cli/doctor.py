@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from deepupscale import __version__
 from deepupscale.cli.output import say
+from deepupscale.devices import cpu_instruction_sets, cpu_precisions, cuda_devices
 from deepupscale.errors import DeepUpscaleError, one_line
 from deepupscale.model_file import load_model
-from deepupscale.session import choose, cpu_instruction_sets, cpu_precisions, cuda_devices
+from deepupscale.session import choose
 
 _PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "OpenImageIO", "OpenEXR", "numpy", "torch", "bpy")
 

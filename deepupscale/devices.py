@@ -1,0 +1,69 @@
+"""Devices: what this machine can compute on, and in which precisions."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from deepupscale.errors import RuntimeUnavailableError, one_line
+
+log = logging.getLogger(__name__)
+
+Precision = Literal["f32", "bf16", "f16"]
+PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
+
+
+def cpu_precisions() -> tuple[Precision, ...]:
+    """Precisions that OpenVINO computes natively on this CPU."""
+    import openvino as ov
+
+    able = cast(list[str], ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    names: dict[str, Precision] = {"FP32": "f32", "BF16": "bf16", "FP16": "f16"}
+    return tuple(names[name] for name in ("FP32", "BF16", "FP16") if name in able)
+
+
+def cpu_instruction_sets() -> tuple[str, ...]:
+    """Vector extensions of this CPU that decide how fast a model runs, as the system names them (Linux only)."""
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return ()
+    flags = set(next((line for line in text.splitlines() if line.startswith("flags")), "").split())
+    wanted = (
+        "avx2",
+        "avx512f",
+        "avx512_vnni",
+        "avx512_bf16",
+        "avx512_fp16",
+        "amx_tile",
+        "amx_bf16",
+        "amx_fp16",
+        "amx_int8",
+    )
+    return tuple(name for name in wanted if name in flags)
+
+
+def cuda_devices() -> int:
+    """CUDA devices that ONNX Runtime can use here; 0 where its GPU build or a driver is missing."""
+    try:
+        import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
+    except ImportError:
+        return 0
+    runtime = cast(Any, ort)
+    if "CUDAExecutionProvider" not in runtime.get_available_providers():
+        return 0
+    try:
+        return sum(1 for d in runtime.get_ep_devices() if d.ep_name == "CUDAExecutionProvider")
+    except (AttributeError, RuntimeError) as error:
+        log.warning("CUDA devices cannot be counted: %s", one_line(str(error)))
+        return 0
+
+
+def cuda_index(device: str) -> int | None:
+    if device in ("auto", "cpu"):
+        return None
+    head, _, tail = device.partition(":")
+    if head == "cuda" and (tail == "" or (tail.isascii() and tail.isdigit() and len(tail) < 4)):
+        return int(tail or 0)
+    raise RuntimeUnavailableError(f"unknown device {device!r}: use auto, cpu or cuda:N")

@@ -5,7 +5,7 @@
     │   ├── UsageError              an argument, a frame range, a path, a compression name
     │   ├── ModelError              a model file, its promise, or what it needs of the engine
     │   ├── RuntimeUnavailableError      a device, a runtime or a precision that this machine lacks
-    │   └── MissingExtraError            a verb whose optional packages are not installed
+    │   └── MissingExtraError            a verb or option whose optional packages are not installed
     └── FrameError          (1)     one frame failed; the others go on
         ├── PlateError              the plate cannot be read, or is of a kind that is refused
         └── WriteError              the result cannot be written; no part of it is left behind
@@ -42,10 +42,10 @@ class RuntimeUnavailableError(SetupError):
 
 
 class MissingExtraError(SetupError):
-    """A verb's optional packages are not installed."""
+    """A verb or an option whose optional packages are not installed."""
 
-    def __init__(self, verb: str, module: str, extra: str) -> None:
-        super().__init__(f"{verb} needs the package {module}: pip install 'deepupscale[{extra}]'")
+    def __init__(self, what: str, module: str, extra: str) -> None:
+        super().__init__(f"{what} needs the package {module}: pip install 'deepupscale[{extra}]'")
 
 
 class FrameError(DeepUpscaleError):

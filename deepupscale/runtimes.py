@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from deepupscale.errors import ModelError, RuntimeUnavailableError, one_line
+from deepupscale.errors import MissingExtraError, ModelError, one_line
 from deepupscale.model_file import ModelFile
 from deepupscale.session import Choice, Tensor
 
@@ -90,9 +90,7 @@ class OnnxRuntimeSession:
         try:
             import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
         except ImportError:
-            raise RuntimeUnavailableError(
-                "ONNX Runtime is not installed: pip install 'deepupscale[gpu]' (or onnxruntime for its CPU provider)"
-            ) from None
+            raise MissingExtraError(f"--runtime {choice.runtime}", "onnxruntime", "gpu") from None
         self.choice = choice
         runtime = cast(Any, ort)
         options = runtime.SessionOptions()

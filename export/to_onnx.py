@@ -16,7 +16,6 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
-from safetensors import safe_open
 from torch import nn
 from torch.export import Dim
 
@@ -26,21 +25,11 @@ from deepupscale.model_file import ModelFile, load_model
 from deepupscale.promise import METADATA_KEY, Input, LogTransfer, Metric, Output, Promise, Training, Verification
 from deepupscale.range_compression import RangeCompression
 from deepupscale.session import open_session
-from model.networks import ResidualGenerator
+from model.checkpoint import load_generator
 from model.procedural import procedural_image
 
 OPSET = 20
 INPUT, OUTPUT = "plate", "residual"
-
-
-def load_generator(checkpoint: Path) -> ResidualGenerator:
-    """The averaged weights of a training run (``ema.safetensors``), in a network of the size written beside them."""
-    with safe_open(checkpoint, framework="pt") as file:
-        size = file.metadata() or {}
-        weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    network = ResidualGenerator(width=int(size["width"]), blocks=int(size["blocks"]))
-    network.load_state_dict(weights)
-    return network.eval()
 
 
 def measure_halo(network: nn.Module, largest: int = 128) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepupscale import load_model
-from deepupscale.errors import ModelError
+from deepupscale.errors import MissingExtraError, ModelError
 from deepupscale.fields import Kind
 from deepupscale.model_file import default_model_path, read_promise
 from deepupscale.promise import Input, LogTransfer, Output, PlainTransfer, Promise, Training
@@ -149,3 +150,9 @@ def test_a_damaged_model_is_refused_or_keeps_its_promise(tiny_model: Path, data:
     for damaged in (whole[:at] + bytes([value]) + whole[at + 1 :], whole[:cut]):
         with contextlib.suppress(ModelError):
             assert isinstance(read_promise(damaged, "some.onnx"), Promise)
+
+
+def test_a_runtime_that_is_not_installed_says_what_mends_it(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'deepupscale\[gpu\]'"):
+        open_session(load_model(tiny_model), "cpu", "f32", "onnxruntime")

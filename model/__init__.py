@@ -1,0 +1,1 @@
+"""Learning: networks, data, training and evaluation. Needs torch; the engine never imports this."""

@@ -1,0 +1,78 @@
+"""The generator: plain 3x3 convolutions that predict what interpolation leaves out.
+
+Only 3x3 convolutions and ReLU, so the receptive field is finite and known: a tile with that much context gives the
+very pixels of the whole frame. The interpolated plate is added outside, in float32 (see ``deepupscale``).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class ResidualBlock(nn.Module):
+    """Three 3x3 convolutions with ReLU between them, added to their input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
+
+    def forward(self, features: Tensor) -> Tensor:
+        out = self.convs[0](features)
+        for conv in self.convs[1:]:
+            out = conv(torch.relu_(out))
+        return features + out
+
+
+class ResidualGenerator(nn.Module):
+    """Correction to the fixed upsample, in the compressed range.
+
+    Args:
+        width: Feature channels.
+        blocks: Residual blocks of three convolutions each.
+        channels: Colour channels of the plate.
+        scale: Integer magnification.
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 8, channels: int = 3, scale: int = 2) -> None:
+        super().__init__()
+        self.channels = channels
+        self.scale = scale
+        self.head = nn.Conv2d(channels, width, 3, padding=1)
+        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
+        self.fuse = nn.Conv2d(width, width, 3, padding=1)
+        self.tail = nn.Conv2d(width, channels * scale**2, 3, padding=1)
+        self.shuffle = nn.PixelShuffle(scale)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """He initialisation; block exits a tenth of it (steady deep sums); the tail zero: plain interpolation."""
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        for name, parameter in self.named_parameters():
+            if name.endswith("convs.2.weight"):
+                parameter.data.mul_(0.1)
+        nn.init.zeros_(self.tail.weight)
+
+    @property
+    def receptive_radius(self) -> int:
+        """Input pixels on each side that one output pixel depends on: one per 3x3 convolution on the longest path."""
+        return sum(isinstance(module, nn.Conv2d) for module in self.modules())
+
+    def forward(self, compressed: Tensor) -> Tensor:
+        """Residual at ``scale`` times the size.
+
+        Args:
+            compressed: (batch, channels, height, width), the low-resolution plate in the compressed range.
+
+        Returns:
+            (batch, channels, scale * height, scale * width), to be added to the doubled plate in that range.
+        """
+        head = self.head(compressed)
+        features = head
+        for block in self.blocks:
+            features = block(features)
+        return self.shuffle(self.tail(head + self.fuse(features)))

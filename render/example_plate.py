@@ -2,7 +2,7 @@
 
 Needs Blender as a Python module and OpenEXR, in an environment of their own: `pip install "bpy==4.5.*" OpenEXR`.
 
-    python render/example_plate.py OUT.exr --width 480 --height 270 --samples 512 [--seed S]
+    python -m render.example_plate OUT.exr --width 480 --height 270 --samples 512 [--seed S]
 
 The scene is always the same; `--seed` changes only Cycles' sampling noise, so that a render at twice the size is a
 fair truth for an upscaled one. Lengths are metres, colours scene-linear Rec.709, x right, y away from camera, z up.
@@ -10,70 +10,20 @@ fair truth for an upscaled one. Lengths are metres, colours scene-linear Rec.709
 
 import argparse
 import math
-import os
-import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import bpy
 import numpy as np
-import OpenEXR
-from mathutils import Vector
+
+from render.blender import DATA, Shader, aim, boxes, glass_shader, lathe, light, mesh, place, render_plate, wire
 
 SCENE_SEED = 7
 REFERENCE_WIDTH = 480  # pixels: the width at which a bump filter is one pixel wide
-REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
+PROGRAM = "render/example_plate.py"
 CREDIT = "rendered for DeepUpscale, Apache-2.0; environment: Poly Haven via Blender, CC0"
-DATA = Path(bpy.utils.resource_path("LOCAL")) / "datafiles"
 
 
-# ---- shaders
-
-
-class Shader:
-    """A Principled material and shorthand for its node graph; `inputs` are sockets, with underscores for spaces."""
-
-    def __init__(self, name: str, colour: tuple[float, float, float], roughness: float, **inputs) -> None:
-        self.material = bpy.data.materials.new(name)
-        self.material.use_nodes = True
-        self.nodes, self.links = self.material.node_tree.nodes, self.material.node_tree.links
-        self.bsdf = self.nodes["Principled BSDF"]
-        for socket, value in {"Base Color": (*colour, 1.0), "Roughness": roughness, **inputs}.items():
-            self.bsdf.inputs[socket.replace("_", " ")].default_value = value
-        self.where = self.nodes.new("ShaderNodeTexCoord").outputs["Object"]
-
-    def add(self, kind: str, *values, out: int | str = 0, settings: dict | None = None, **named):
-        """Add a node, set or link its inputs by position and by name, and return one of its outputs."""
-        node = self.nodes.new(f"ShaderNode{kind}")
-        for key, value in (settings or {}).items():
-            setattr(node, key, value)
-        for key, value in [*enumerate(values), *((k.replace("_", " "), v) for k, v in named.items())]:
-            if isinstance(value, bpy.types.NodeSocket):
-                self.links.new(value, node.inputs[key])
-            else:
-                node.inputs[key].default_value = value
-        return node.outputs[out]
-
-    def math(self, operation: str, a, b) -> bpy.types.NodeSocket:
-        return self.add("Math", a, b, settings={"operation": operation})
-
-    def noise(self, scale: float, detail: float) -> bpy.types.NodeSocket:
-        return self.add("TexNoise", Vector=self.where, Scale=scale, Detail=detail, Roughness=0.62)
-
-    def wave(self, direction: str, period: float) -> bpy.types.NodeSocket:
-        """A sine in [0, 1] of the given period in metres along "X", "Y" or "DIAGONAL" (x + y + z)."""
-        settings = {"bands_direction": direction}
-        return self.add("TexWave", out="Fac", settings=settings, Vector=self.where, Scale=math.pi / (10.0 * period))
-
-    def colour(self, factor, a, b) -> bpy.types.NodeSocket:
-        """The base colour becomes a where factor is 0 and b where it is 1; returns it for further mixing."""
-        mixed = self.add("MixRGB", factor, *((*c, 1.0) if isinstance(c, tuple) else c for c in (a, b)))
-        return self.links.new(mixed, self.bsdf.inputs["Base Color"]).from_socket
-
-    def bump(self, height, distance: float, filter_width: float) -> None:
-        """Bump by height times distance; its filter in pixels follows the resolution, or 1x and 2x would disagree."""
-        bump = self.add("Bump", out="Normal", Height=height, Distance=distance, Filter_Width=filter_width)
-        self.links.new(bump, self.bsdf.inputs["Normal"])
+# ---- its shaders
 
 
 def brick_shader(filter_width: float) -> Shader:
@@ -98,82 +48,6 @@ def cloth_shader(filter_width: float) -> Shader:
     shader.colour(weave, (0.008, 0.008, 0.008), check)
     shader.bump(weave, 0.0025, filter_width)
     return shader
-
-
-def glass_shader(name: str, thin: bool) -> Shader:
-    """Glass that light passes to what it shades; a thin one does not refract, so that a filament in it stays sharp."""
-    shader = Shader(name, (1.0, 1.0, 1.0), 0.0, IOR=1.5, Transmission_Weight=1.0)
-    clear = shader.add("BsdfTransparent", (0.95, 0.97, 0.96, 1.0))
-    if thin:
-        surface = shader.add("MixShader", shader.add("Fresnel", 1.45), clear, shader.add("BsdfGlossy", Roughness=0.0))
-    else:
-        path = [shader.add("LightPath", out=f"Is {kind} Ray") for kind in ("Shadow", "Diffuse")]
-        surface = shader.add("MixShader", shader.math("MAXIMUM", *path), shader.bsdf.outputs[0], clear)
-    shader.links.new(surface, shader.nodes["Material Output"].inputs["Surface"])
-    return shader
-
-
-# ---- shapes
-
-
-def place(name: str, data, shader: Shader | None = None, parent=None, at=(0.0, 0.0, 0.0), turn=(0.0, 0.0, 0.0)):
-    """An object of the data (None: an empty) in the scene, in its parent's space; turn: x, y, z in degrees."""
-    obj = bpy.data.objects.new(name, data)
-    bpy.context.collection.objects.link(obj)
-    obj.parent, obj.location, obj.rotation_euler = parent, at, [math.radians(a) for a in turn]
-    if shader:
-        data.materials.append(shader.material)
-    return obj
-
-
-def mesh(name: str, vertices, faces, shader: Shader, parent=None):
-    """A mesh, shaded smooth except across edges sharper than 35 degrees."""
-    data = bpy.data.meshes.new(name)
-    data.from_pydata([tuple(v) for v in vertices], [], faces)
-    data.shade_smooth()
-    data.set_sharp_from_angle(angle=math.radians(35.0))
-    return place(name, data, shader, parent)
-
-
-def boxes(name: str, spans, shader: Shader, parent=None, bevel: float = 0.0) -> None:
-    """Boxes in one mesh; spans: pairs of opposite corners, each (x, y, z); bevel: metres."""
-    sides = ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3))
-    faces = [[8 * n + corner for corner in side] for n in range(len(spans)) for side in sides]
-    corners = [(x, y, z) for a, b in spans for x in (a[0], b[0]) for y in (a[1], b[1]) for z in (a[2], b[2])]
-    modifier = mesh(name, corners, faces, shader, parent).modifiers.new("bevel", "BEVEL")
-    modifier.width, modifier.segments = bevel, 3
-
-
-def lathe(name: str, profile, shader: Shader, parent, knurl: float = 0.0, segments: int = 144) -> None:
-    """Revolve profile [(radius, height), ...] about z; knurl: depth of 48 grip ribs."""
-    angle = np.arange(segments) * 2.0 * np.pi / segments
-    radius, height = np.asarray(profile, dtype=float).T[:, :, None]
-    radius = np.maximum(radius - np.where(np.arange(segments) % 3 == 0, knurl, 0.0), 0.0)
-    rings = np.stack([radius * np.cos(angle), radius * np.sin(angle), height + 0.0 * radius], axis=-1)
-    index = np.arange(radius.size).reshape(radius.shape)
-    after = np.roll(index, -1, axis=1)
-    faces = np.stack([index[:-1], after[:-1], after[1:], index[1:]], axis=-1).reshape(-1, 4)
-    mesh(name, rings.reshape(-1, 3), faces.tolist(), shader, parent)
-
-
-def wire(name: str, points, radius: float, shader: Shader, parent) -> None:
-    """A round wire through points, each (x, y, z)."""
-    data = bpy.data.curves.new(name, "CURVE")
-    data.dimensions, data.bevel_depth, data.use_fill_caps = "3D", radius, True
-    spline = data.splines.new("POLY")
-    spline.points.add(len(points) - 1)
-    spline.points.foreach_set("co", [value for point in points for value in (*point, 1.0)])
-    place(name, data, shader, parent)
-
-
-def light(name: str, kind: str, at, watts: float, colour, size: float, target=(0.0, 0.0, 0.1)) -> None:
-    """A lamp that looks at target and that the camera does not see; size: metres across."""
-    lamp = bpy.data.lights.new(name, kind)
-    lamp.energy, lamp.color = watts, colour
-    setattr(lamp, "size" if kind == "AREA" else "shadow_soft_size", size)
-    obj = place(name, lamp, at=at)
-    obj.rotation_euler = (Vector(target) - obj.location).to_track_quat("-Z", "Y").to_euler()
-    obj.visible_camera = False
 
 
 # ---- the set
@@ -322,64 +196,11 @@ def build_scene(filter_width: float) -> None:
     camera.lens, camera.sensor_width = 65.0, 36.0
     camera.dof.use_dof, camera.dof.focus_distance, camera.dof.aperture_fstop = True, 1.2, 5.0
     viewer = place("camera", camera, at=(0.03, -1.15, 0.27))
-    viewer.rotation_euler = (Vector((0.03, 0.0, 0.135)) - viewer.location).to_track_quat("-Z", "Y").to_euler()
+    aim(viewer, (0.03, 0.0, 0.135))
     bpy.context.scene.world, bpy.context.scene.camera = world, viewer
 
 
-# ---- the picture
-
-
-def render(path: Path, width: int, height: int, samples: int, seed: int) -> None:
-    """Render bpy's scene to a multilayer EXR of 32-bit floats, denoised with OpenImageDenoise."""
-    scene = bpy.context.scene
-    scene.render.engine, scene.render.film_transparent = "CYCLES", True
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, 100
-    cycles = scene.cycles
-    cycles.device, cycles.samples, cycles.seed, cycles.use_adaptive_sampling = "CPU", samples, seed, False
-    cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
-    cycles.max_bounces, cycles.sample_clamp_indirect, cycles.caustics_refractive = 10, 20.0, False
-    scene.view_layers[0].use_pass_z = scene.view_layers[0].use_pass_normal = True
-    image = scene.render.image_settings
-    image.file_format, image.color_depth, image.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
-
-
-def round_mantissa(values: np.ndarray, bits: int) -> np.ndarray:
-    """Positive float32 values rounded to `bits` of mantissa, so that they pack; 1e10 (empty in Blender) is kept.
-
-    At 14 bits the error is at most 31 micrometres between 1 and 2 metres.
-    """
-    drop = 23 - bits
-    rounded = (values.view(np.uint32) + np.uint32(1 << (drop - 1))) >> drop << drop
-    return np.where(values < 1e9, rounded.astype(np.uint32).view(np.float32), values)
-
-
-def write_plate(multilayer: Path, plate: Path) -> None:
-    """Blender's channels as R,G,B,A (half, premultiplied), Z (float, metres), N.X,N.Y,N.Z (half, unit length)."""
-    with OpenEXR.File(str(multilayer), separate_channels=True) as file:
-        passes = {name.split(".", 1)[1]: channel.pixels for name, channel in file.channels().items()}
-    alpha = passes["Combined.A"].astype(np.float16)
-    covered = alpha > 0.0  # the denoiser leaves a little colour where the film is empty
-    normal = np.stack([passes[f"Normal.{axis}"] for axis in "XYZ"])
-    normal *= covered / np.maximum(np.linalg.norm(normal, axis=0), 1e-12)
-    channels = {"A": alpha} | {c: (passes[f"Combined.{c}"] * covered).astype(np.float16) for c in "RGB"}
-    channels |= {f"N.{axis}": n.astype(np.float16) for axis, n in zip("XYZ", normal, strict=True)}
-    channels["Z"] = round_mantissa(passes["Depth.Z"], bits=14)
-    header = {
-        "type": OpenEXR.scanlineimage,
-        "compression": OpenEXR.ZIP_COMPRESSION,
-        "chromaticities": REC709,
-        "framesPerSecond": Fraction(24, 1),
-        "timeCode": OpenEXR.TimeCode(1, 0, 0, 0, *[0] * 14),
-        "software": f"DeepUpscale render/example_plate.py, Blender {bpy.app.version_string}",
-        "owner": "DeepUpscale",
-        "comments": CREDIT,
-    }
-    part = plate.with_name(f".{plate.name}.part")
-    with OpenEXR.File(header, channels) as file:
-        file.write(str(part))
-    os.replace(part, plate)
+# ---- the command
 
 
 def main() -> None:
@@ -392,10 +213,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of Cycles' sampling; the scene has its own")
     args = parser.parse_args()
     build_scene(filter_width=args.width / REFERENCE_WIDTH)
-    with tempfile.TemporaryDirectory() as folder:
-        multilayer = Path(folder) / "multilayer.exr"
-        render(multilayer, args.width, args.height, args.samples, args.seed)
-        write_plate(multilayer, args.out)
+    render_plate(args.out, args.width, args.height, args.samples, args.seed, PROGRAM, CREDIT)
 
 
 if __name__ == "__main__":

@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 
 from deepupscale import Engine, Settings, load_model, open_session
+from deepupscale.cli.app import invoke
 from deepupscale.fields import Kind
 from deepupscale.promise import METADATA_KEY, Input, LogTransfer, Output, Promise, Training, Verification
 
 pytest.register_assert_rewrite("plates")
-from plates import SHARED  # noqa: E402 (after its rewriting is asked for)
+from commands import FRAME_FAILED, Command, Refuse, RunScript, Said, tree  # noqa: E402 (after the rewriting is asked for)
+from plates import SHARED  # noqa: E402
 
 WIDTH, HALO = 8, 3  # three 3x3 convolutions reach three pixels
 
@@ -119,7 +121,7 @@ def script() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def run_script(script: list[str]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def run_script(script: list[str]) -> RunScript:
     """Runs the installed command to its end; its output as text."""
 
     def run(*arguments: object, timeout: float = 120.0, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -128,3 +130,61 @@ def run_script(script: list[str]) -> Callable[..., subprocess.CompletedProcess[s
         )
 
     return run
+
+
+@pytest.fixture(params=["in process", "script"])
+def command(
+    request: pytest.FixtureRequest, run_script: RunScript, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Command:  # fmt: skip
+    """The command in both ways, in an empty folder: arguments to exit code, standard output and standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def script(*arguments: object) -> Said:
+        done = run_script(*arguments)
+        return done.returncode, done.stdout, done.stderr
+
+    def here(*arguments: object) -> Said:
+        capsys.readouterr()
+        code = invoke([str(a) for a in arguments])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return script if request.param == "script" else here
+
+
+@pytest.fixture
+def run(command: Command, tiny_model: Path) -> Command:
+    """``deepupscale run`` with the tiny model on the CPU."""
+    fixed = ("--model", tiny_model, "--device", "cpu", "--precision", "f32", "--threads", 1)
+    return lambda *arguments: command("run", *fixed, *arguments)
+
+
+@pytest.fixture
+def refuse(
+    tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Refuse:
+    """Runs the command in ``tmp_path``, checks all that every refusal must hold to, and returns its one line."""
+    monkeypatch.chdir(tmp_path)
+
+    def check(code: int, *arguments: object, says: tuple[str, ...] = (), model: Path = tiny_model) -> str:
+        given = [str(a) for a in arguments]
+        if "--model" not in given:
+            given += ["--model", str(model)]
+        if "--device" not in given:
+            given += ["--device", "cpu"]
+        before = tree(tmp_path)
+        capsys.readouterr()
+        assert invoke(["run", *given]) == code
+        out, err = capsys.readouterr()
+        lines = (out + err).splitlines()
+        assert len(lines) == 1, lines
+        assert lines == (out if code == FRAME_FAILED else err).splitlines(), "the line is on the wrong stream"
+        assert lines[0].startswith("[1/1] failed " if code == FRAME_FAILED else "deepupscale: error: ")
+        assert len(lines[0]) < 1100
+        for word in says:
+            assert word in lines[0]
+        assert tree(tmp_path) == before
+        return lines[0]
+
+    return check

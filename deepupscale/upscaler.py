@@ -1,11 +1,12 @@
 """The network's part: doubling colour and alpha with a model's correction over interpolation.
 
 Range compression, interpolation and the addition happen here, in float32, outside the graph; the session computes only
-the correction, so a low precision touches only the correction. The correction may also be no larger than the largest
-second difference among the 25 compressed pixels around. Interpolation is exact where a plate slopes evenly, so there is
-nothing to correct there, and rounding inside the graph leaves no bands on a smooth ramp; a flat area stays flat; and no
-model can throw a value far from what its neighbourhood holds. It costs nothing where there is detail: the PSNR of the
-default model moves by less than 0.001 dB.
+the correction, so a low precision touches only the correction. The correction may also be no larger than half the
+largest second difference among the 25 compressed pixels around. Interpolation is exact where a plate slopes evenly, so
+there is nothing to correct there, and rounding inside the graph leaves no bands on a smooth ramp; a flat area stays
+flat; and no model can throw a value far from what its neighbourhood holds. Beside a step, half of the second difference
+is half of the step, all that a correction can be worth there: the bound costs the default model no PSNR
+(``docs/default-model.md``).
 """
 
 from __future__ import annotations
@@ -69,7 +70,8 @@ class Upscaler:
         """
         compressed = self._curve.compress(plane)
         result = resample.double(compressed, self.margin, self._output.interpolation)
-        bound = resample.double_nearest(resample.local_curvature(compressed, self.margin, _CURVATURE_RADIUS), 0)
+        curvature = resample.local_curvature(compressed, self.margin, _CURVATURE_RADIUS)
+        bound = resample.double_nearest(curvature * np.float32(0.5), 0)
         result += np.clip(self._correction(compressed), -bound, bound)
         with np.errstate(over="ignore"):
             return np.clip(self._curve.expand(result), -_LARGEST_FLOAT, _LARGEST_FLOAT)

@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from deepupscale import __version__
-from deepupscale.errors import PlateError, UsageError
+from deepupscale.errors import InferenceError, PlateError, UsageError
 from deepupscale.fields import Field, Method, fields_of, unclear_channels
 from deepupscale.model_file import ModelFile
 from deepupscale.passes import Counts, DoublingPass, Strip, plan
@@ -114,6 +114,7 @@ class Engine:
 
         Raises:
             PlateError: The plate cannot be read or is refused.
+            InferenceError: The runtime gave up on it.
             WriteError: The result could not be written; nothing of it is left.
         """
         began = time.perf_counter()
@@ -123,7 +124,10 @@ class Engine:
             size = outputs[0].source.data_window.scaled(self._settings.scale)
             if not self._settings.overwrite and self._is_done(result, outputs, settings):
                 return FrameReport(source, result, "skipped", time.perf_counter() - began, (size.width, size.height))
-            counts, clamped = self._write(plate, result, outputs, fields, settings, progress)
+            try:
+                counts, clamped = self._write(plate, result, outputs, fields, settings, progress)
+            except InferenceError as error:
+                raise InferenceError(f"{source}: {error}") from None
         seconds = time.perf_counter() - began
         return FrameReport(source, result, "done", seconds, (size.width, size.height), counts, clamped)
 

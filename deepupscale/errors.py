@@ -1,14 +1,15 @@
 """What can go wrong, as one tree.
 
-    DeepUpscaleError                one line to the user; carries the command's exit code
-    ├── SetupError          (2)     nothing can run as asked
-    │   ├── UsageError              an argument, a frame range, a path, a compression name
-    │   ├── ModelError              a model file, its promise, or what it needs of the engine
-    │   ├── RuntimeUnavailableError      a device, a runtime or a precision that this machine lacks
-    │   └── MissingExtraError            a verb or option whose optional packages are not installed
-    └── FrameError          (1)     one frame failed; the others go on
-        ├── PlateError              the plate cannot be read, or is of a kind that is refused
-        └── WriteError              the result cannot be written; no part of it is left behind
+    DeepUpscaleError                    one line to the user; carries the command's exit code
+    ├── SetupError              (2)     nothing can run as asked
+    │   ├── UsageError                  an argument, a frame range, a path, a compression name
+    │   ├── ModelError                  a model file, its promise, or what it needs of the engine
+    │   ├── RuntimeUnavailableError     a device, a runtime or a precision that this machine lacks
+    │   └── MissingExtraError           a verb or option whose optional packages are not installed
+    └── FrameError              (1)     one frame failed; the others go on
+        ├── PlateError                  the plate cannot be read, or is of a kind that is refused
+        ├── InferenceError              the runtime gave up on the frame
+        └── WriteError                  the result cannot be written; no part of it is left behind
 
 Every message names what was being done, the file, and what would help. No other exception of ours reaches a user.
 """
@@ -56,6 +57,10 @@ class FrameError(DeepUpscaleError):
 
 class PlateError(FrameError):
     """A plate that cannot be read, or that is refused."""
+
+
+class InferenceError(FrameError):
+    """The runtime gave up on a frame, most often for want of memory."""
 
 
 class WriteError(FrameError):

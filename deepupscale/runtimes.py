@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, cast
 
-from deepupscale.errors import MissingExtraError, ModelError, one_line
+from deepupscale.errors import InferenceError, MissingExtraError, ModelError, one_line
 from deepupscale.model_file import ModelFile
 from deepupscale.session import Choice, Tensor
 
@@ -52,7 +52,10 @@ class OpenVinoSession:
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         request = self._request({name: tensor.shape for name, tensor in inputs.items()})
-        results = request.infer(dict(inputs), share_inputs=True)
+        try:
+            results = request.infer(dict(inputs), share_inputs=True)
+        except RuntimeError as error:
+            raise InferenceError(f"OpenVINO failed: {one_line(str(error))[-300:]}") from None
         return {next(iter(output.get_names())): value for output, value in results.items()}
 
     def _request(self, shapes: Mapping[str, tuple[int, ...]]) -> Any:
@@ -108,7 +111,11 @@ class OnnxRuntimeSession:
         self._outputs = [output.name for output in model.promise.outputs]
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        return dict(zip(self._outputs, self._session.run(self._outputs, dict(inputs)), strict=True))
+        try:
+            results = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:  # the runtime's own exception classes are not public
+            raise InferenceError(f"ONNX Runtime failed: {one_line(str(error))[:300]}") from None
+        return dict(zip(self._outputs, results, strict=True))
 
 
 def _providers(choice: Choice) -> list[Any]:

@@ -50,7 +50,11 @@ class Session(Protocol):
     choice: Choice
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Run the graph once: float32 tensors in and out by name, shaped (1, channels, height, width)."""
+        """Run the graph once: float32 tensors in and out by name, shaped (1, channels, height, width).
+
+        Raises:
+            InferenceError: The runtime gave up, most often for want of memory.
+        """
         ...
 
 

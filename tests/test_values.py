@@ -12,6 +12,7 @@ from plates import picture, pixels, write_plate
 
 from deepupscale import Engine, Settings, load_model, open_session
 from deepupscale.devices import cpu_precisions
+from deepupscale.errors import InferenceError
 from deepupscale.fields import Method
 from deepupscale.upscaler import Upscaler, agree_with_alpha
 
@@ -183,3 +184,17 @@ def test_a_smooth_ramp_stays_smooth(precision: str, first: float, last: float) -
     assert steps.max() < 2.0 * step, "the ramp has a band"
     ideal = levels[m] + (np.arange(2 * width) - 0.5) * step / 2
     assert np.abs(done - ideal).max() < 1e-3
+
+
+def test_a_runtime_that_gives_up_costs_the_frame_and_leaves_nothing(
+    make_engine: MakeEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+
+    def give_up(*_: object) -> None:
+        raise InferenceError("OpenVINO failed: no memory")
+
+    monkeypatch.setattr(Upscaler, "double_colour", give_up)
+    source = write_plate(tmp_path / "plate.exr")
+    with pytest.raises(InferenceError, match="plate.exr: OpenVINO failed"):
+        make_engine().upscale(source, tmp_path / "result.exr")
+    assert list(tmp_path.iterdir()) == [source]

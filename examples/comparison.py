@@ -22,7 +22,7 @@ ZOOM = 3  # display pixels for one doubled pixel
 
 def read(path: Path) -> Picture:
     """RGB of a plate's first part, (height, width, 3), scene-linear."""
-    return np.ascontiguousarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT)[:, :, :3])
+    return np.ascontiguousarray(np.asarray(oiio.ImageBuf(str(path)).get_pixels(oiio.FLOAT))[:, :, :3])
 
 
 def displayed(light: Picture) -> NDArray[np.uint8]:

@@ -195,6 +195,6 @@ def test_a_runtime_that_gives_up_costs_the_frame_and_leaves_nothing(
 
     monkeypatch.setattr(Upscaler, "double_colour", give_up)
     source = write_plate(tmp_path / "plate.exr")
-    with pytest.raises(InferenceError, match="plate.exr: OpenVINO failed"):
+    with pytest.raises(InferenceError, match=r"plate\.exr: OpenVINO failed"):
         make_engine().upscale(source, tmp_path / "result.exr")
     assert list(tmp_path.iterdir()) == [source]

@@ -27,11 +27,10 @@ def read(path: Path) -> Picture:
 
 def displayed(light: Picture) -> NDArray[np.uint8]:
     """Scene-linear light to display codes: a shoulder (Reinhard, white at 4) and the sRGB curve."""
-    light = np.clip(light * 1.4, 0.0, None)
-    light = np.clip(light * (1.0 + light / 16.0) / (1.0 + light), 0.0, 1.0)
-    return np.round(255.0 * np.where(light < 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)).astype(
-        np.uint8
-    )
+    bright = np.clip(light * 1.4, 0.0, None)
+    shown = np.clip(bright * (1.0 + bright / 16.0) / (1.0 + bright), 0.0, 1.0)
+    code = np.where(shown < 0.0031308, 12.92 * shown, 1.055 * shown ** (1 / 2.4) - 0.055)
+    return np.round(255.0 * code).astype(np.uint8)
 
 
 def main() -> None:

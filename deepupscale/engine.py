@@ -169,6 +169,7 @@ class Engine:
                     channels = {name: strip[f.key][:, :, i] for f in kept for i, name in enumerate(f.channels)}
                     writer.write(index, channels)
                     rows += next(iter(strip.values())).shape[0]
+                    del strip, channels  # or they would lie beside the next strip while it is made
                     if progress is not None:
                         part_done = rows / (output.source.data_window.height * self._settings.scale)
                         progress((done + part_done * pixels[index]) / sum(pixels))

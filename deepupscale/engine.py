@@ -20,7 +20,7 @@ import numpy as np
 
 from deepupscale import __version__
 from deepupscale.errors import InferenceError, PlateError, UsageError
-from deepupscale.fields import Field, Method, fields_of, unclear_channels
+from deepupscale.fields import Field, Method, fields_of, names_of, unclear_channels
 from deepupscale.model_file import ModelFile
 from deepupscale.passes import Counts, DoublingPass, Strip, plan
 from deepupscale.plate import Limits, Part, Plate, Rows
@@ -133,6 +133,11 @@ class Engine:
 
     def _decide(self, plate: Plate) -> tuple[list[OutputPart], list[list[Field]]]:
         """Which parts and channels are written, and how each field is doubled."""
+        known = {name for part in plate.parts for name in names_of(part.channels, part.name)}
+        if unknown := sorted(set(self._settings.layers) - known):
+            raise PlateError(
+                f"{plate.path}: --layer {unknown[0]}: no such layer, channel or part; it has {', '.join(sorted(known))}"
+            )
         outputs: list[OutputPart] = []
         fields: list[list[Field]] = []
         for part in plate.parts:

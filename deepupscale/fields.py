@@ -189,6 +189,11 @@ def fields_of(
     return sorted(fields, key=lambda f: min(channels.index(name) for name in f.channels))
 
 
+def names_of(channels: Sequence[str], part_name: str) -> set[str]:
+    """The names by which overrides reach something in a part: channels, layers, the part itself."""
+    return {name for name in (part_name, *channels, *(split_name(channel)[0] for channel in channels)) if name}
+
+
 def _method(channel: str, layer: str, part_name: str, kind: Kind, overrides: Mapping[str, Method]) -> Method:
     """What an override says of this channel, the closest name first; else what its kind says."""
     for name in (channel, layer, part_name):

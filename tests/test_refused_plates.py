@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,10 @@ import pytest
 from commands import FRAME_FAILED, Refuse
 from plates import SHARED, exr, picture, write_plate, write_sequence
 
+from deepupscale import Engine
 from deepupscale.cli.app import invoke
+from deepupscale.errors import PlateError
+from deepupscale.fields import Method
 
 
 @pytest.mark.shared
@@ -146,3 +150,14 @@ def test_missing_frames_fail_and_the_others_are_done(
     assert "shot.1002.exr: no such file" in lines[1]
     assert "shot.1004.exr: no such file" in lines[3]
     assert sorted(f.name for f in tmp_path.glob("out.*")) == ["out.1001.exr", "out.1003.exr"]
+
+
+def test_a_layer_that_the_plate_does_not_have_fails_with_those_it_has(
+    make_engine: Callable[..., Engine], tmp_path: Path
+) -> None:
+    source = write_plate(tmp_path / "plate.exr", {**picture(), "spec.R": picture()["R"]})
+    for name in ("spec", "spec.R", "R"):
+        assert make_engine(layers={name: Method.FILTER}, overwrite=True).upscale(source, tmp_path / "r.exr")
+    with pytest.raises(PlateError, match=r"--layer spce: no such layer.* it has B, G, R, spec, spec\.R"):
+        make_engine(layers={"spce": Method.DROP}).upscale(source, tmp_path / "result.exr")
+    assert not (tmp_path / "result.exr").exists()

@@ -147,6 +147,8 @@ class DoublingPass:
                 done[each.key] = self._interpolate(each, clean)
             else:
                 done[each.key] = filter_data(each.kind, plane, self._margin)
+            if each.kind is Kind.MOTION:
+                done[each.key] = done[each.key] * np.float32(2.0)  # its unit, the pixel, has halved
             self._count(each, plane, inside)
         for each in self._fields:
             if each.alpha and each.alpha in filled and each.key in filled:
@@ -185,10 +187,8 @@ _INTERPOLATED = frozenset({Kind.COLOUR, Kind.ALPHA, Kind.MASK, Kind.DENSITY})
 
 
 def filter_data(kind: Kind, plane: NDArray[np.float32], margin: int) -> NDArray[np.float32]:
-    """The filter of a data field: limited linear reconstruction; motion doubles, unit vectors keep their length."""
+    """The filter of a data field: limited linear reconstruction; unit vectors keep their length."""
     doubled = resample.double_limited(plane, margin)
-    if kind is Kind.MOTION:
-        return doubled * np.float32(2.0)
     if kind is Kind.UNIT_VECTOR and plane.shape[2] == 3:
         with np.errstate(invalid="ignore", over="ignore"):
             length = np.sqrt(np.sum(plane * plane, axis=2, keepdims=True))

@@ -105,6 +105,14 @@ def test_motion_in_pixels_doubles(engine: Engine, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("method", [Method.FILTER, Method.NEAREST, Method.NET])
+def test_motion_doubles_whatever_method_is_asked_for(make_engine: MakeEngine, tmp_path: Path, method: Method) -> None:
+    planes = {"forward.u": np.full((6, 8), 3.0, np.float32), "forward.v": np.full((6, 8), -0.5, np.float32)}
+    done, _ = upscale(make_engine(layers={"forward": method}), tmp_path, planes)
+    np.testing.assert_allclose(done["forward.u"], 6.0, rtol=1e-5)
+    np.testing.assert_allclose(done["forward.v"], -1.0, rtol=1e-5)
+
+
 def test_no_id_is_invented(engine: Engine, tmp_path: Path) -> None:
     names = np.random.default_rng(0).choice(np.array([1.0, 7.0, 4711.25], np.float32), (9, 13))
     done, _ = upscale(engine, tmp_path, {"objectId": names, "CryptoObject00.R": names})

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from deepupscale.errors import RuntimeUnavailableError, one_line
+from deepupscale.errors import RuntimeUnavailableError
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +52,21 @@ def cuda_devices() -> int:
         import onnxruntime as ort  # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         return 0
-    runtime = cast(Any, ort)
-    if "CUDAExecutionProvider" not in runtime.get_available_providers():
-        return 0
+    built_in = "CUDAExecutionProvider" in cast(Any, ort).get_available_providers()
+    return _driver_devices() if built_in else 0
+
+
+def _driver_devices() -> int:
+    """Devices that the CUDA driver counts (CUDA driver API: cuInit, cuDeviceGetCount); 0 without a driver."""
     try:
-        return sum(1 for d in runtime.get_ep_devices() if d.ep_name == "CUDAExecutionProvider")
-    except (AttributeError, RuntimeError) as error:
-        log.warning("CUDA devices cannot be counted: %s", one_line(str(error)))
+        driver = ctypes.CDLL("nvcuda.dll" if os.name == "nt" else "libcuda.so.1")
+    except OSError:
         return 0
+    count = ctypes.c_int(0)
+    failed = driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count))
+    if failed:
+        log.warning("the CUDA driver is here but does not start (error %d)", failed)
+    return 0 if failed else count.value
 
 
 def cuda_index(device: str) -> int | None:

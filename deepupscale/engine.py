@@ -141,7 +141,7 @@ class Engine:
         outputs: list[OutputPart] = []
         fields: list[list[Field]] = []
         for part in plate.parts:
-            if unclear := unclear_channels(part.channels, self._settings.layers):
+            if unclear := unclear_channels(part.channels, part.name, self._settings.layers):
                 raise PlateError(f"{plate.path}: {part.label}: {unclear}")
             found = fields_of(
                 part.channels, part.name, part.uint_channels, part.cryptomatte_layers, self._settings.layers

@@ -202,7 +202,7 @@ def _method(channel: str, layer: str, part_name: str, kind: Kind, overrides: Map
     return METHOD_OF_KIND[kind]
 
 
-def unclear_channels(channels: Sequence[str], overrides: Mapping[str, Method]) -> str:
+def unclear_channels(channels: Sequence[str], part_name: str, overrides: Mapping[str, Method]) -> str:
     """Why a part's channels cannot be carried through as they are, or the empty string.
 
     Luminance-chroma pictures (OpenEXR technical introduction, "Luminance/Chroma Images") are not RGB, and a channel
@@ -211,6 +211,6 @@ def unclear_channels(channels: Sequence[str], overrides: Mapping[str, Method]) -
     names = set(channels)
     if "RY" in names or "BY" in names:
         return "is a luminance-chroma picture (Y, RY, BY): convert it to RGB first"
-    if "Y" in names and "X" not in names and "Y" not in overrides:
+    if "Y" in names and "X" not in names and not {"Y", part_name} & set(overrides):
         return "holds luminance (Y) without colour: say --layer Y=net (a grey picture) or --layer Y=filter (data)"
     return ""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any, cast
 
-from deepupscale.errors import InferenceError, MissingExtraError, ModelError, one_line
+from deepupscale.errors import InferenceError, MissingExtraError, ModelError, RuntimeUnavailableError, one_line
 from deepupscale.model_file import ModelFile
 from deepupscale.session import Choice, Tensor
 
@@ -102,9 +103,17 @@ class OnnxRuntimeSession:
             options.intra_op_num_threads = threads
         providers = _providers(choice)
         try:
-            self._session: Any = runtime.InferenceSession(model.data, options, providers=providers)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a provider that does not start is looked for below
+                self._session: Any = runtime.InferenceSession(model.data, options, providers=providers)
         except Exception as error:  # the runtime's own exception classes are not public
             raise ModelError(f"{model.path}: ONNX Runtime cannot use the graph: {one_line(str(error))[:300]}") from None
+        name = providers[0][0]
+        if name not in self._session.get_providers():  # else it would silently compute on the CPU
+            raise RuntimeUnavailableError(
+                f"{choice.device}: ONNX Runtime could not start {name}; are its CUDA and cuDNN libraries installed? "
+                "Use --device cpu to go on without"
+            )
         _check_tensors(
             model, _onnxruntime_channels(self._session.get_inputs()), _onnxruntime_channels(self._session.get_outputs())
         )
@@ -118,19 +127,19 @@ class OnnxRuntimeSession:
         return dict(zip(self._outputs, results, strict=True))
 
 
-def _providers(choice: Choice) -> list[Any]:
-    """ONNX Runtime's execution providers for a choice, with their options."""
+def _providers(choice: Choice) -> list[tuple[str, dict[str, Any]]]:
+    """ONNX Runtime's execution providers for a choice, the wanted one first, with their options."""
     if choice.device == "cpu":
-        return ["CPUExecutionProvider"]
+        return [("CPUExecutionProvider", {})]
     device_id = int(choice.device.partition(":")[2])
     # Heuristic algorithm search keeps a new tile shape cheap; TF32 would cost 13 bits of every product.
-    cuda = {
+    cuda: dict[str, Any] = {
         "device_id": device_id,
         "cudnn_conv_algo_search": "HEURISTIC",
         "arena_extend_strategy": "kSameAsRequested",
         "use_tf32": "0",
     }
-    providers: list[Any] = [("CUDAExecutionProvider", cuda)]
+    providers = [("CUDAExecutionProvider", cuda)]
     if choice.runtime == "tensorrt":
         providers.insert(
             0, ("TensorrtExecutionProvider", {"device_id": device_id, "trt_fp16_enable": choice.precision == "f16"})

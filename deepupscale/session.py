@@ -109,7 +109,8 @@ def _choose_cuda(model: ModelFile, index: int, precision: str, runtime: str) -> 
     able: tuple[Precision, ...] = ("f32", "f16") if tensorrt else ("f32",)
     if precision == "auto":
         chosen: Precision = "f16" if tensorrt and model.promise.verified_at("f16") else "f32"
-        reason = f"CUDA device {index} is here; {chosen} is what this model was verified in for {runtime}"
+        why = "in which the model was verified" if chosen == "f16" else "for no lower precision is verified there"
+        reason = f"CUDA device {index} is here; {chosen}, {why}"
     elif precision in able:
         chosen, reason = cast("Precision", precision), "as asked"
     else:

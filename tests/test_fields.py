@@ -94,8 +94,10 @@ def test_no_channel_is_lost_or_doubled() -> None:
 
 
 def test_luminance_asks_what_it_is() -> None:
-    assert "luminance-chroma" in unclear_channels(["Y", "RY", "BY"], {})
-    assert "--layer Y=" in unclear_channels(["Y"], {})
-    assert unclear_channels(["Y"], {"Y": Method.NET}) == ""
-    assert unclear_channels(["X", "Y", "Z"], {}) == ""
-    assert unclear_channels(["N.Y"], {}) == ""
+    assert "luminance-chroma" in unclear_channels(["Y", "RY", "BY"], "", {})
+    assert "--layer Y=" in unclear_channels(["Y"], "", {})
+    assert "--layer Y=" in unclear_channels(["Y"], "grey", {"other": Method.NET})
+    assert unclear_channels(["Y"], "", {"Y": Method.NET}) == ""
+    assert unclear_channels(["Y"], "grey", {"grey": Method.NET}) == ""
+    assert unclear_channels(["X", "Y", "Z"], "", {}) == ""
+    assert unclear_channels(["N.Y"], "", {}) == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -114,6 +115,18 @@ def doctor(
     show(examine(model), as_json)
 
 
+def _add_verbs_of_others() -> None:
+    """Verbs of packages that build on the engine, which knows none of them: entry points of `deepupscale.verbs`.
+
+    Each is a function that takes the application and adds its verbs to it.
+    """
+    for point in sorted(entry_points(group="deepupscale.verbs"), key=lambda point: point.name):
+        point.load()(app)
+
+
+_add_verbs_of_others()
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command; every error of ours, and of the command line, ends as one line and an exit code."""
     sys.exit(invoke(arguments))
@@ -136,7 +149,7 @@ def invoke(arguments: list[str] | None = None) -> int:
         complain(usage)
         return UsageError.exit_code
     if outcome == _INTERRUPTED:  # the command-line library's own way to hand on Ctrl-C
-        complain("stopped; finished frames are kept, run it again to go on")
+        complain("stopped; what is finished is kept, run it again to go on")
     return outcome if isinstance(outcome, int) else 0
 
 

@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import Protocol
 
 from deepupscale.cli.output import say
-from deepupscale.engine import FrameReport
 from deepupscale.errors import UsageError, one_line
 
 STYLES = ("auto", "bar", "lines", "openjd", "none")
@@ -25,8 +24,8 @@ class Reporter(Protocol):
         """The current frame's finished fraction, 0 to 1."""
         ...
 
-    def finish(self, report: FrameReport) -> None:
-        """A frame is done, skipped or failed."""
+    def finish(self, line: str, failed: bool = False) -> None:
+        """A frame is done with, one way or another; ``line`` says how."""
         ...
 
 
@@ -41,22 +40,6 @@ def reporter(style: str, total: int) -> Reporter:
     if style == "auto":
         style = "bar" if sys.stderr.isatty() else "lines"
     return {"bar": _Bar, "lines": _Lines, "openjd": _OpenJd, "none": _Silent}[style](total)
-
-
-def describe(report: FrameReport) -> str:
-    """One frame in one line."""
-    if report.status == "failed":
-        return f"failed {report.message}"
-    size = f" {report.size[0]}x{report.size[1]}" if report.size else ""
-    if report.status == "skipped":
-        return f"skipped {report.result}{size}, done before"
-    notes: list[str] = []
-    if report.nonfinite:
-        notes.append(f"{sum(report.nonfinite.values())} NaN or Inf values in {', '.join(report.nonfinite)}")
-    if report.clamped:
-        notes.append(f"{sum(report.clamped.values())} values too large for half clamped in {', '.join(report.clamped)}")
-    tail = f" ({'; '.join(notes)})" if notes else ""
-    return f"done {report.result}{size} in {report.seconds:.1f} s{tail}"
 
 
 class _Silent:
@@ -75,16 +58,16 @@ class _Silent:
     def advance(self, fraction: float) -> None:
         return
 
-    def finish(self, report: FrameReport) -> None:
+    def finish(self, line: str, failed: bool = False) -> None:
         self._finished += 1
 
 
 class _Lines(_Silent):
     """One line a frame."""
 
-    def finish(self, report: FrameReport) -> None:
-        super().finish(report)
-        say(f"[{self._finished}/{self._total}] {one_line(describe(report))}")
+    def finish(self, line: str, failed: bool = False) -> None:
+        super().finish(line)
+        say(f"[{self._finished}/{self._total}] {one_line(line)}")
 
 
 class _OpenJd(_Silent):
@@ -93,10 +76,10 @@ class _OpenJd(_Silent):
     def advance(self, fraction: float) -> None:
         say(f"openjd_progress: {100.0 * (self._finished + fraction) / self._total:.1f}")
 
-    def finish(self, report: FrameReport) -> None:
-        super().finish(report)
+    def finish(self, line: str, failed: bool = False) -> None:
+        super().finish(line)
         say(f"openjd_progress: {100.0 * self._finished / self._total:.1f}")
-        say(f"openjd_{'fail' if report.status == 'failed' else 'status'}: {one_line(describe(report))}")
+        say(f"openjd_{'fail' if failed else 'status'}: {one_line(line)}")
 
 
 class _Bar(_Silent):
@@ -136,7 +119,7 @@ class _Bar(_Silent):
     def advance(self, fraction: float) -> None:
         self._bar.update(self._task, completed=self._finished + fraction)
 
-    def finish(self, report: FrameReport) -> None:
-        super().finish(report)
+    def finish(self, line: str, failed: bool = False) -> None:
+        super().finish(line)
         self._bar.update(self._task, completed=self._finished)
-        self._bar.console.print(describe(report), markup=False, soft_wrap=True)
+        self._bar.console.print(one_line(line), markup=False, soft_wrap=True)

@@ -123,8 +123,24 @@ def _one(engine: Engine, frame: Frame, told: Reporter) -> FrameReport:
     except MemoryError:
         message = f"{frame.source}: not enough memory for this plate; a lower --max-side refuses such plates at once"
         report = FrameReport(frame.source, frame.result, "failed", time.perf_counter() - began, message=message)
-    told.finish(report)
+    told.finish(describe(report), report.status == "failed")
     return report
+
+
+def describe(report: FrameReport) -> str:
+    """One frame in one line."""
+    if report.status == "failed":
+        return f"failed {report.message}"
+    size = f" {report.size[0]}x{report.size[1]}" if report.size else ""
+    if report.status == "skipped":
+        return f"skipped {report.result}{size}, done before"
+    notes: list[str] = []
+    if report.nonfinite:
+        notes.append(f"{sum(report.nonfinite.values())} NaN or Inf values in {', '.join(report.nonfinite)}")
+    if report.clamped:
+        notes.append(f"{sum(report.clamped.values())} values too large for half clamped in {', '.join(report.clamped)}")
+    tail = f" ({'; '.join(notes)})" if notes else ""
+    return f"done {report.result}{size} in {report.seconds:.1f} s{tail}"
 
 
 def _sweep(frames: list[Frame]) -> None:

@@ -4,6 +4,7 @@
     ├── SetupError              (2)     nothing can run as asked
     │   ├── UsageError                  an argument, a frame range, a path, a compression name
     │   ├── ModelError                  a model file, its promise, or what it needs of the engine
+    │   ├── StoreError                  a training store that is damaged, foreign, or cannot be written
     │   ├── RuntimeUnavailableError     a device, a runtime or a precision that this machine lacks
     │   └── MissingExtraError           a verb or option whose optional packages are not installed
     └── FrameError              (1)     one frame failed; the others go on
@@ -36,6 +37,10 @@ class UsageError(SetupError):
 
 class ModelError(SetupError):
     """A model that is not ours, is damaged, is too new, or does not fit the engine."""
+
+
+class StoreError(SetupError):
+    """A store of training pairs that is damaged, of another version, or cannot be written."""
 
 
 class RuntimeUnavailableError(SetupError):

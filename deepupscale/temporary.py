@@ -13,8 +13,25 @@ _LOST_OWNER_AFTER_S = 24 * 3600.0
 
 def temporary_name(path: Path) -> Path:
     """A hidden name beside the final one that tells who writes it; it ends in .exr, or no writer would be found."""
+    return path.with_name(f".{path.stem}.writing-{writer()}.exr")
+
+
+def writer() -> str:
+    """This process as temporary names tell it: ``host-pid``."""
     host = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())[:32] or "host"
-    return path.with_name(f".{path.stem}.writing-{host}-{os.getpid()}.exr")
+    return f"{host}-{os.getpid()}"
+
+
+def is_abandoned(name: str, touched: float) -> bool:
+    """Whether the writer of something temporary is gone: a dead process of this host, or any host's after a day.
+
+    Args:
+        name: The writer, ``host-pid``.
+        touched: When it was last written to, in seconds since the epoch.
+    """
+    host, _, pid = name.rpartition("-")
+    old = time.time() - touched > _LOST_OWNER_AFTER_S
+    return old or (host == writer().rpartition("-")[0] and pid.isdecimal() and not _alive(int(pid)))
 
 
 def sweep_stale(folder: Path) -> int:
@@ -23,15 +40,13 @@ def sweep_stale(folder: Path) -> int:
     Returns:
         How many were removed.
     """
-    host = temporary_name(Path("x.exr")).name.removeprefix(".x.writing-").rpartition("-")[0]
     removed = 0
     for found in folder.glob(".*.writing-*-*.exr"):
-        match = re.fullmatch(r"\..*\.writing-([A-Za-z0-9-]+)-(\d{1,10})(\.header)?\.exr", found.name)
+        match = re.fullmatch(r"\..*\.writing-([A-Za-z0-9-]+-\d{1,10})(\.header)?\.exr", found.name)
         if match is None or found.is_symlink():
             continue
         try:
-            old = time.time() - found.stat().st_mtime > _LOST_OWNER_AFTER_S
-            if old or (match[1] == host and not _alive(int(match[2]))):
+            if is_abandoned(match[1], found.stat().st_mtime):
                 found.unlink()
                 removed += 1
         except OSError:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import double, kernel_radius
+from model.augment import Augmentation
 from model.pixel_filters import Float32, blackman_harris, box, draw_filter, gaussian, reduce, reduce_whole
 
 CURVE = RangeCompression()
@@ -127,10 +128,17 @@ class PatchSampler:
     Args:
         groups: Pictures by kind, with the share of patches that each kind gets.
         patch: Side of the low-resolution patch in pixels, without margin.
+        augmentation: Drawn from once a patch.
     """
 
-    def __init__(self, groups: list[tuple[float, list[HdrImage]]], patch: int) -> None:
+    def __init__(
+        self,
+        groups: list[tuple[float, list[HdrImage]]],
+        patch: int,
+        augmentation: Augmentation = Augmentation(permute=0.3),  # noqa: B008  it is frozen
+    ) -> None:
         self.patch = patch
+        self.augmentation = augmentation
         self.crop = crop_side(patch)
         kept = [(share, images) for share, images in groups if images]
         shares = np.array([share for share, _ in kept])
@@ -174,15 +182,9 @@ class PatchSampler:
         return image.pixels[y : y + self.crop, x : x + self.crop]
 
     def _augmented_pair(self, crop: Float32, rng: np.random.Generator) -> tuple[Float32, Float32]:
-        crop = np.rot90(crop, int(rng.integers(4)))
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        if rng.random() < 0.3:
-            crop = crop[:, :, rng.permutation(3)]
-        crop = np.ascontiguousarray(crop) * np.float32(2.0 ** rng.uniform(-2.0, 2.0))
-        lr, hr = degrade(crop, draw_filter(rng).taps(2))
-        shift = rng.uniform(-0.01, 0.01, 3).astype(np.float32)  # section on augmentation of the 2020 paper
-        return CURVE.compress(lr) + shift, CURVE.compress(hr) + shift
+        drawn = self.augmentation.draw(rng)
+        lr, hr = degrade(drawn.light(crop), draw_filter(rng).taps(2))
+        return drawn.compressed(lr), drawn.compressed(hr)
 
 
 def crop_side(patch: int) -> int:

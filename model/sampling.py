@@ -1,0 +1,152 @@
+"""Sampling: which pair, and where in it, by importance and by chance.
+
+A place is drawn from a mixture over the *blocks* of all pairs, the squares of 32 HR pixels of the intensity tables:
+
+    P(block) = importance * area * intensity / sum(area * intensity) + (1 - importance) * area / sum(area)
+
+with the block's area in pixels and its mean compressed intensity T(max(R, G, B)), not below 0; where a dataset is
+black throughout, all draws are by area. Light sources and what they fall on are few and matter; patches that are all
+bright would bias the objective, hence the mixture. The crop's centre is uniform in the block, and the crop is then
+moved into the frame.
+
+Everything is drawn from (seed, step, index) alone: any worker may make any patch, and a run that goes on at a step
+makes the patches that it would have made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deepupscale.errors import StoreError
+from model.augment import Augmentation, Float32
+from model.store import Store
+from model.store_format import BEAUTY, SQUARE
+
+Float64 = NDArray[np.float64]
+_LR_SQUARE = SQUARE // 2
+
+
+@dataclass(frozen=True)
+class Place:
+    """A square of a pair: the pair's number, and its top left corner in LR pixels."""
+
+    pair: int
+    y: int
+    x: int
+
+
+class StoreSampler:
+    """Draws places.
+
+    Args:
+        store: Where the pairs are. Kept; pickled as its path.
+        side: Side of the squares in LR pixels. Pairs that are smaller are never drawn.
+        importance: Share of draws that go by intensity, 0 to 1.
+
+    Attributes:
+        left_out: How many pairs are too small.
+
+    Raises:
+        ValueError: A side or share that cannot be meant.
+        StoreError: Every pair is too small.
+    """
+
+    def __init__(self, store: Store, side: int, importance: float = 0.5) -> None:
+        if side < 1 or not 0.0 <= importance <= 1.0:
+            raise ValueError(f"side must be at least 1 and importance within 0 and 1, got {side} and {importance}")
+        self.store = store
+        self.side = side
+        self._numbers = [n for n, pair in enumerate(store.pairs) if min(pair.size) >= side]
+        self.left_out = len(store) - len(self._numbers)
+        if not self._numbers:
+            raise StoreError(f"{store.path}: every pair is smaller than {side} LR pixels a side")
+        weights = [self._weights(number) for number in self._numbers]
+        self._bright = np.array([float(bright.sum()) for bright, _ in weights])
+        self._areas = np.array([float(areas.sum()) for _, areas in weights])
+        self.importance = importance if self._bright.sum() > 0.0 else 0.0
+
+    def probability(self, pair: int) -> Float64:
+        """Probability of each block of a pair, row by row; over all pairs they sum to 1."""
+        bright, areas = self._weights(pair)
+        if pair not in self._numbers:
+            return np.zeros_like(areas)
+        by_light = bright / self._bright.sum() if self.importance > 0.0 else 0.0
+        return self.importance * by_light + (1.0 - self.importance) * areas / self._areas.sum()
+
+    def draw(self, rng: np.random.Generator) -> Place:
+        """One place."""
+        by_light = rng.random() < self.importance
+        number = self._numbers[_choose(self._bright if by_light else self._areas, rng)]
+        bright, areas = self._weights(number)
+        row, column = divmod(_choose((bright if by_light else areas).ravel(), rng), areas.shape[1])
+        width, height = self.store.pairs[number].size
+        y, x = (
+            int(rng.integers(_LR_SQUARE * at, min(_LR_SQUARE * (at + 1), length))) - self.side // 2
+            for at, length in ((row, height), (column, width))
+        )
+        return Place(number, min(max(y, 0), height - self.side), min(max(x, 0), width - self.side))
+
+    def _weights(self, number: int) -> tuple[Float64, Float64]:
+        """Per block of a pair: area times intensity, and area in HR pixels."""
+        table = np.maximum(self.store.intensity(number).astype(np.float64), 0.0)
+        height, width = self.store.pairs[number].shape("hr")
+        sides = [np.minimum(SQUARE, length - SQUARE * np.arange(-(-length // SQUARE))) for length in (height, width)]
+        areas = np.outer(*sides).astype(np.float64)
+        return table * areas, areas
+
+
+def _choose(weights: Float64, rng: np.random.Generator) -> int:
+    """An index, by weight; never one of no weight."""
+    sums = np.cumsum(weights)
+    at = min(rng.random() * sums[-1], np.nextafter(sums[-1], 0.0))  # the product may round up to the sum
+    return int(np.searchsorted(sums, at, side="right"))
+
+
+class StorePatches:
+    """Augmented patches by number: patch ``step * batch + index`` is the same in any process and any run.
+
+    A map without an end, in the form that data loaders take (``patches[number]``); nothing in it needs torch.
+
+    Args:
+        sampler: Draws the places.
+        augmentation: Drawn from once a patch.
+        seed: Of the run.
+        batch: Patches a step.
+        context: LR pixels around the LR patch.
+        fields: What to read.
+    """
+
+    def __init__(
+        self,
+        sampler: StoreSampler,
+        augmentation: Augmentation,
+        seed: int,
+        batch: int,
+        context: int = 0,
+        fields: Sequence[str] = (BEAUTY,),
+    ) -> None:
+        self.sampler = sampler
+        self.augmentation = augmentation
+        self.seed, self.batch, self.context, self.fields = seed, batch, context, tuple(fields)
+
+    def __getitem__(self, number: int) -> tuple[dict[str, Float32], dict[str, Float32]]:
+        """One patch.
+
+        Returns:
+            LR, field name to (side + 2 context, side + 2 context, channels), and HR, (2 side, 2 side, channels);
+            float32, the beauty in the compressed range.
+        """
+        rng = np.random.default_rng([self.seed, *divmod(number, self.batch)])
+        place = self.sampler.draw(rng)
+        crop = self.sampler.store.crop(place.pair, place.y, place.x, self.sampler.side, self.context, self.fields)
+        return self.augmentation.draw(rng).apply(crop.lr, crop.hr, crop.kinds)
+
+    def step(self, step: int) -> tuple[dict[str, Float32], dict[str, Float32]]:
+        """All patches of a step, stacked in front: (batch, height, width, channels)."""
+        made = [self[number] for number in range(step * self.batch, (step + 1) * self.batch)]
+        lr, hr = ({name: np.stack([each[level][name] for each in made]) for name in self.fields} for level in (0, 1))
+        return lr, hr

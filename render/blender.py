@@ -1,21 +1,15 @@
-"""Blender in short: shaders, shapes, lights, Cycles, and what it renders written as a plate.
+"""Blender in short: shaders, shapes and lights.
 
-Needs Blender as a Python module and OpenEXR, in an environment of their own: `pip install "bpy==4.5.*" OpenEXR`.
 Lengths are metres, colours scene-linear Rec.709, z up.
 """
 
 import math
-import os
-import tempfile
-from fractions import Fraction
 from pathlib import Path
 
 import bpy
 import numpy as np
-import OpenEXR
 from mathutils import Vector
 
-REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 DATA = Path(bpy.utils.resource_path("LOCAL")) / "datafiles"
 
 
@@ -147,70 +141,3 @@ def light(name: str, kind: str, at, watts: float, colour, size: float, target=(0
     obj = place(name, lamp, at=at)
     aim(obj, target)
     obj.visible_camera = False
-
-
-# ---- the picture
-
-
-def render(path: Path, width: int, height: int, samples: int, seed: int) -> None:
-    """Render bpy's scene to a multilayer EXR of 32-bit floats, denoised with OpenImageDenoise."""
-    scene = bpy.context.scene
-    scene.render.engine, scene.render.film_transparent = "CYCLES", True
-    scene.render.resolution_x, scene.render.resolution_y, scene.render.resolution_percentage = width, height, 100
-    cycles = scene.cycles
-    cycles.device, cycles.samples, cycles.seed, cycles.use_adaptive_sampling = "CPU", samples, seed, False
-    cycles.use_denoising, cycles.denoiser = True, "OPENIMAGEDENOISE"
-    cycles.max_bounces, cycles.sample_clamp_indirect, cycles.caustics_refractive = 10, 20.0, False
-    scene.view_layers[0].use_pass_z = scene.view_layers[0].use_pass_normal = True
-    image = scene.render.image_settings
-    image.file_format, image.color_depth, image.exr_codec = "OPEN_EXR_MULTILAYER", "32", "ZIP"
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(write_still=True)
-
-
-def round_mantissa(values: np.ndarray, bits: int) -> np.ndarray:
-    """Positive float32 values rounded to `bits` of mantissa, so that they pack; 1e10 (empty in Blender) is kept.
-
-    At 14 bits the error is at most 31 micrometres between 1 and 2 metres.
-    """
-    drop = 23 - bits
-    rounded = (values.view(np.uint32) + np.uint32(1 << (drop - 1))) >> drop << drop
-    return np.where(values < 1e9, rounded.astype(np.uint32).view(np.float32), values)
-
-
-def write_plate(multilayer: Path, plate: Path, program: str, credit: str) -> None:
-    """Blender's channels as R,G,B,A (half, premultiplied), Z (float, metres), N.X,N.Y,N.Z (half, unit length).
-
-    program: the file that built the scene, for the header's `software`; credit: licence and sources, its `comments`.
-    """
-    with OpenEXR.File(str(multilayer), separate_channels=True) as file:
-        passes = {name.split(".", 1)[1]: channel.pixels for name, channel in file.channels().items()}
-    alpha = passes["Combined.A"].astype(np.float16)
-    covered = alpha > 0.0  # the denoiser leaves a little colour where the film is empty
-    normal = np.stack([passes[f"Normal.{axis}"] for axis in "XYZ"])
-    normal *= covered / np.maximum(np.linalg.norm(normal, axis=0), 1e-12)
-    channels = {"A": alpha} | {c: (passes[f"Combined.{c}"] * covered).astype(np.float16) for c in "RGB"}
-    channels |= {f"N.{axis}": n.astype(np.float16) for axis, n in zip("XYZ", normal, strict=True)}
-    channels["Z"] = round_mantissa(passes["Depth.Z"], bits=14)
-    header = {
-        "type": OpenEXR.scanlineimage,
-        "compression": OpenEXR.ZIP_COMPRESSION,
-        "chromaticities": REC709,
-        "framesPerSecond": Fraction(24, 1),
-        "timeCode": OpenEXR.TimeCode(1, 0, 0, 0, *[0] * 14),
-        "software": f"DeepUpscale {program}, Blender {bpy.app.version_string}",
-        "owner": "DeepUpscale",
-        "comments": credit,
-    }
-    part = plate.with_name(f".{plate.name}.part")
-    with OpenEXR.File(header, channels) as file:
-        file.write(str(part))
-    os.replace(part, plate)
-
-
-def render_plate(plate: Path, width: int, height: int, samples: int, seed: int, program: str, credit: str) -> None:
-    """Render bpy's scene to a plate; see `render` and `write_plate`."""
-    with tempfile.TemporaryDirectory() as folder:
-        multilayer = Path(folder) / "multilayer.exr"
-        render(multilayer, width, height, samples, seed)
-        write_plate(multilayer, plate, program, credit)

@@ -15,7 +15,8 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from render.blender import DATA, Shader, aim, boxes, glass_shader, lathe, light, mesh, place, render_plate, wire
+from render.blender import DATA, Shader, aim, boxes, glass_shader, lathe, light, mesh, place, wire
+from render.plate import render_plate
 
 SCENE_SEED = 7
 REFERENCE_WIDTH = 480  # pixels: the width at which a bump filter is one pixel wide

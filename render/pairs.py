@@ -1,0 +1,402 @@
+"""Pairs: scenes rendered twice, at 1x and at 2x, measured, and written down in a manifest.
+
+    OUT/manifest.jsonl             see `render/manifest.py`
+    OUT/lr/scene00003.0012.exr     1x; channels in `render/multilayer.py`
+    OUT/hr/scene00003.0012.exr     2x
+    OUT/.work/                     what is being rendered; gone when the run ends
+
+What is done is never done again: a run that was stopped, killed or failed is continued by the same command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from deepupscale import __version__
+from deepupscale.errors import FrameError, UsageError, WriteError
+from deepupscale.plate import Limits as PlateLimits
+from render import manifest
+from render.coherence import Limits, fault, measure
+from render.manifest import MANIFEST, PairRecord
+from render.multilayer import pair_planes, read_passes, write_pair_file
+from render.pair_files import read_rgb
+from render.scenes import kind_of
+from render.workers import JobFailedError, Worker, WorkerDiedError
+
+AOVS = ("depth", "normal", "albedo", "motion", "alpha", "cryptomatte")
+GENERATOR = 1  # raised when the same seed makes other scenes than before
+MIDDLE = 12  # the frame of a generated shot that is rendered unless frames are named
+_BYTES_A_PIXEL = 4 * 24  # of Blender's multilayer file with every pass
+
+
+class RenderError(FrameError):
+    """One pair could not be rendered; the others go on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How pairs are rendered.
+
+    Attributes:
+        size: Width and height of the LR render in pixels; HR is twice that.
+        samples: Paths a pixel, in both.
+        denoise: Clean both with OpenImageDenoise.
+        aovs: Of :data:`AOVS`.
+        as_float: Write colour in 32 bits rather than in half.
+        seed: Of the scenes and of the sampling.
+    """
+
+    size: tuple[int, int] = (640, 360)
+    samples: int = 64
+    denoise: bool = True
+    aovs: tuple[str, ...] = ()
+    as_float: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if unknown := [name for name in self.aovs if name not in AOVS]:
+            raise UsageError(f"--aovs {unknown[0]}: no such AOV: use {', '.join(AOVS)}")
+        if min(self.size) < 16 or max(self.size) > 16384:
+            raise UsageError(f"--size {self.size[0]}x{self.size[1]}: sides must be from 16 to 16384 pixels")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One pair to be rendered.
+
+    Attributes:
+        name: Scene and frame; the files' stem.
+        scene: What the worker is asked for.
+        frame: Frame number.
+        described: What the manifest says of the scene before it is built.
+    """
+
+    name: str
+    scene: dict[str, Any]
+    frame: int
+    described: dict[str, Any]
+
+
+@dataclass
+class Summary:
+    """What a run did, and what the folder holds."""
+
+    records: list[PairRecord] = field(default_factory=list[PairRecord])
+    rendered: int = 0
+    skipped: int = 0
+    failed: list[str] = field(default_factory=list[str])
+
+    @property
+    def rejected(self) -> list[PairRecord]:
+        return [record for record in self.records if record.status == "rejected"]
+
+
+def generated_jobs(scenes: int, frames: Sequence[int], kinds: tuple[str, ...], settings: Settings) -> list[Job]:
+    """Jobs for scenes 0 to ``scenes`` - 1 of the generator."""
+    jobs: list[Job] = []
+    for index in range(scenes):
+        kind = kind_of(settings.seed, index, kinds)
+        scene = {"kind": kind, "seed": settings.seed, "index": index, "size": list(settings.size)}
+        described = {"source": "generated", "generator": GENERATOR, "kind": kind, "seed": settings.seed, "index": index}
+        jobs += [Job(f"scene{index:05d}.{f:04d}", scene, f, {**described, "frame": f}) for f in frames]
+    return jobs
+
+
+def blend_jobs(file: Path, camera: str | None, frames: Sequence[int], probed: dict[str, Any]) -> list[Job]:
+    """Jobs for frames of a .blend file; ``probed`` is the worker's answer about it."""
+    stem = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in file.stem)[:100] or "blend"
+    stem = stem if stem[0].isalnum() else f"b{stem}"
+    scene = {"blend": str(file.resolve()), "camera": camera}
+    described = {"source": "blend", "kind": "blend", "file": file.name, "digest": _digest(file)}
+    described["camera"] = probed["camera"]
+    return [Job(f"{stem}.{f:04d}", scene, f, {**described, "frame": f}) for f in frames]
+
+
+def render_pairs(
+    out: Path,
+    jobs: Sequence[Job],
+    settings: Settings,
+    command: list[str],
+    processes: int,
+    timeout: float,
+    tell: Callable[[str, bool], None],
+    limits: Limits | None = None,
+) -> Summary:
+    """Render what is not there yet.
+
+    Args:
+        out: The folder; made if it is not there.
+        jobs: What the folder shall hold; pairs of other names that it holds are kept.
+        settings: The same for all pairs of a folder.
+        command: From `render.workers.find_blender`.
+        processes: How many Blenders work at a time; they share the machine's threads.
+        timeout: Seconds for one pair.
+        tell: Called with a line for every job, and whether it failed.
+        limits: What a pair may differ by; the defaults of `render.coherence` if left out.
+
+    Raises:
+        UsageError: The folder cannot be used, or holds pairs of other settings.
+        WriteError: The disk is full. Finished pairs are kept.
+    """
+    _make_folders(out)
+    with _only_one(out) as work:
+        kept = _kept(out, jobs, settings)
+        summary = Summary(records=list(kept.values()))
+        todo: list[Job] = []
+        for job in jobs:
+            if job.name in kept:
+                summary.skipped += 1
+                tell(f"skipped {job.name}, done before", False)
+            else:
+                todo.append(job)
+        threads = max(1, (os.cpu_count() or 1) // processes)
+        began = time.monotonic()
+        try:
+            with ThreadPoolExecutor(processes) as pool:
+                workers = [Worker(command, work / f"blender{n}.log", timeout) for n in range(processes)]
+                task = _Task(out, work, settings, limits or Limits(), workers, threads)
+                waiting = {pool.submit(task, job): job for job in todo}
+                try:
+                    for number, future in enumerate(as_completed(waiting), start=1):
+                        left = (time.monotonic() - began) / number * (len(todo) - number)
+                        _take(out, waiting[future], future.result, summary, left, tell)
+                finally:
+                    for future in waiting:
+                        future.cancel()
+                    task.stop()
+        finally:
+            if (out / MANIFEST).exists():
+                manifest.put_in_order(out, summary.records)
+    return summary
+
+
+def _take(
+    out: Path,
+    job: Job,
+    result: Callable[[], PairRecord],
+    summary: Summary,
+    left: float,
+    tell: Callable[[str, bool], None],
+) -> None:
+    """Write a finished job down and tell of it."""
+    try:
+        record = result()
+    except RenderError as error:
+        summary.failed.append(job.name)
+        tell(f"failed {error}", True)
+        return
+    manifest.append(out, record)
+    summary.records.append(record)
+    summary.rendered += 1
+    width, height = record.size
+    what = f"{record.name} {record.scene['kind']} {width}x{height} -> {2 * width}x{2 * height}"
+    why = f": {record.reason}" if record.reason else ""
+    tell(f"{record.status} {what}{why}, {duration(left)} left", False)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    minutes = round(seconds / 60.0)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+
+
+class _Task:
+    """Renders a pair with whichever worker is idle. Called from several threads."""
+
+    def __init__(
+        self, out: Path, work: Path, settings: Settings, limits: Limits, workers: list[Worker], threads: int
+    ) -> None:
+        self._out, self._work, self._settings, self._limits = out, work, settings, limits
+        self._workers, self._threads = workers, threads
+        self._idle: SimpleQueue[Worker] = SimpleQueue()
+        for worker in workers:
+            self._idle.put(worker)
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Let no job begin any more, and end the workers, whatever they do."""
+        self._stopped = True
+        for worker in self._workers:
+            worker.kill()
+
+    def __call__(self, job: Job) -> PairRecord:
+        width, height = self._settings.size
+        needed = 5 * width * height * _BYTES_A_PIXEL
+        if (free := shutil.disk_usage(self._out).free) < needed:
+            raise WriteError(f"{self._out}: {_mib(free)} free, a pair needs {_mib(needed)}: free some and run it again")
+        worker = self._idle.get()
+        try:
+            if self._stopped:
+                raise RenderError(f"{job.name}: stopped")
+            folder = self._work / job.name
+            folder.mkdir()
+            try:
+                said = self._ask(worker, job, folder)
+                return self._finish(job, folder, said)
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            self._idle.put(worker)
+
+    def _ask(self, worker: Worker, job: Job, folder: Path) -> dict[str, Any]:
+        """The worker's answer; a worker that fell over is given a second chance with a new process."""
+        asked = {"scene": job.scene, "frame": job.frame, "pictures": [self._picture(job, folder, f) for f in (1, 2)]}
+        for attempt in (1, 2):
+            try:
+                return worker.ask(asked)
+            except JobFailedError as error:
+                raise RenderError(f"{job.name} ({job.described['kind']}): {error}") from None
+            except WorkerDiedError as error:
+                if attempt == 2 or self._stopped:
+                    raise RenderError(f"{job.name} ({job.described['kind']}): {error}") from None
+        raise AssertionError
+
+    def _picture(self, job: Job, folder: Path, factor: int) -> dict[str, Any]:
+        settings = self._settings
+        passes = [name for name in AOVS if name in settings.aovs and name != "alpha"]
+        if not {"albedo", "motion"}.isdisjoint(passes) and "depth" not in passes:
+            passes.append("depth")  # tells where nothing is
+        return {
+            "path": str(folder.resolve() / f"{factor}x.exr"),
+            "width": settings.size[0] * factor,
+            "height": settings.size[1] * factor,
+            "factor": factor,
+            "samples": settings.samples,
+            "seed": sampling_seed(settings.seed, job.name, factor),
+            "denoise": settings.denoise,
+            "passes": passes,
+            "transparent": "alpha" in settings.aovs,
+            "threads": self._threads,
+        }
+
+    def _finish(self, job: Job, folder: Path, said: dict[str, Any]) -> PairRecord:
+        """Blender's files as a pair, measured."""
+        places = {1: f"lr/{job.name}.exr", 2: f"hr/{job.name}.exr"}
+        settings = self._settings
+        for factor, place in places.items():
+            try:
+                passes, header = read_passes(folder / f"{factor}x.exr")
+                if said["separate_motion"]:
+                    motion, _ = read_passes(folder / f"{factor}x.motion.exr")
+                    passes |= {name: plane for name, plane in motion.items() if name.startswith("Vector.")}
+            except (OSError, RuntimeError) as error:
+                what = f"{job.name}: Blender's file cannot be read back"
+                raise WriteError(f"{what}: {error}: is the disk full?") from None
+            planes = pair_planes(passes, said["views"], "alpha" in settings.aovs, settings.as_float)
+            if "depth" not in settings.aovs:
+                planes.pop("Z", None)
+            software = f"DeepUpscale {__version__} render-pairs, Blender {said['blender']}"
+            write_pair_file(self._out / place, planes, header, software)
+        lr, hr = (read_rgb(self._out / place, PlateLimits()) for place in places.values())
+        coherence = measure(lr, hr)
+        reason = fault(coherence, self._limits)
+        return PairRecord(
+            name=job.name,
+            status="rejected" if reason else "accepted",
+            reason=reason,
+            lr=places[1],
+            hr=places[2],
+            size=settings.size,
+            scene={**job.described, "parameters": said["notes"]},
+            render={**asked_of(settings, job.name), "motion_blur": said["motion_blur"], "blender": said["blender"]},
+            coherence=coherence.as_dict(),
+            digest={"lr": _digest(self._out / places[1]), "hr": _digest(self._out / places[2])},
+        )
+
+
+def asked_of(settings: Settings, name: str) -> dict[str, Any]:
+    """What the manifest says was asked for; equal where a finished pair need not be rendered again."""
+    return {
+        "samples": settings.samples,
+        "denoise": settings.denoise,
+        "aovs": [aov for aov in AOVS if aov in settings.aovs],
+        "type": "float" if settings.as_float else "half",
+        "seeds": [sampling_seed(settings.seed, name, factor) for factor in (1, 2)],
+    }
+
+
+def sampling_seed(seed: int, name: str, factor: int) -> int:
+    """Seed of Cycles' noise for one render of a pair: never the same for both."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}/{factor}".encode()).digest()[:4], "big") >> 1
+
+
+def _kept(out: Path, jobs: Sequence[Job], settings: Settings) -> dict[str, PairRecord]:
+    """Records of pairs that are done and whole.
+
+    Raises:
+        UsageError: They were made with other settings, or of another scene.
+    """
+    if not (out / MANIFEST).exists():
+        return {}
+    asked = {job.name: job for job in jobs}
+    kept: dict[str, PairRecord] = {}
+    for record in manifest.read(out):
+        wanted = asked_of(settings, record.name)
+        found = {key: record.render.get(key) for key in wanted}
+        if record.name in asked:
+            described = asked[record.name].described
+            found |= {key: record.scene.get(key) for key in described}
+            wanted |= described
+        found["size"], wanted["size"] = record.size, settings.size
+        if different := [key for key in wanted if wanted[key] != found[key]]:
+            key = "seed" if "seeds" in different else different[0]
+            raise UsageError(
+                f"{out}: holds pairs made with another {key} ({record.name}: {found.get(key)}, now {wanted.get(key)}): "
+                "use the same settings or another folder"
+            )
+        if all((out / place).is_file() and (out / place).stat().st_size for place in (record.lr, record.hr)):
+            kept[record.name] = record
+    return kept
+
+
+def _make_folders(out: Path) -> None:
+    for folder in (out, out / "lr", out / "hr"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if folder.exists() and not folder.is_dir():
+                raise UsageError(f"{folder}: is a file: name a folder for the pairs") from None
+            raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def _only_one(out: Path) -> Iterator[Path]:
+    """The folder for unfinished work, for one run at a time.
+
+    Raises:
+        UsageError: Another run is at work there.
+    """
+    work = out / ".work"
+    with (out / ".lock").open("w") as lock:  # stays: whoever removed it could remove the lock of another
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UsageError(f"{out}: another render-pairs is at work in it: wait, or use another folder") from None
+        shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+        try:
+            work.mkdir()
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"

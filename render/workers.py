@@ -106,8 +106,9 @@ def install_blender(python: str) -> Path:
 
 
 def _run(command: list[str], failure: str) -> str:
+    own = {name: value for name, value in os.environ.items() if name != "PIP_CONSTRAINT"}  # theirs is another numpy
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (no shell)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=own)  # noqa: S603 (no shell)
     except OSError as error:
         raise RuntimeUnavailableError(f"{failure}: {error.strerror or error}") from None
     if done.returncode:

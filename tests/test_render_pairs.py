@@ -223,7 +223,8 @@ def start(script: list[str], blender: Path, folder: Path, **environment: str) ->
 
 def wait_for_a_pair(folder: Path) -> None:
     deadline = time.monotonic() + 60.0
-    while not (folder / "pairs" / "manifest.jsonl").exists():
+    manifest = folder / "pairs" / "manifest.jsonl"
+    while not (manifest.exists() and manifest.read_text().endswith("\n")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepupscale.errors import UsageError, WriteError, one_line
+from deepupscale.errors import UsageError, one_line
 
 if TYPE_CHECKING:
     from model.pack import PackReport, PairReport
@@ -56,7 +54,7 @@ def pack(
 
     Pairs that are not fit are left out, each with its reason. The same pairs give the same dataset id.
     """
-    from deepupscale.cli.output import say
+    from deepupscale.cli.output import say, write_json
     from model.pack import PackOptions
     from model.pack import pack as make
 
@@ -71,7 +69,7 @@ def pack(
     report = make(pairs, store, options, told)
     say(one_line(summary(report)))
     if json_file is not None:
-        _write_json(json_file, report)
+        write_json(json_file, report.document())
 
 
 def describe(report: PairReport) -> str:
@@ -98,18 +96,10 @@ def summary(report: PackReport) -> str:
 
 
 def _check_json_file(path: Path, store: Path) -> None:
-    if path.is_dir() or not path.absolute().parent.is_dir() or path.resolve().is_relative_to(store.resolve()):
-        raise UsageError(f"--json {path}: cannot be written there, name a file in a folder that exists")
+    from deepupscale.cli.output import check_json_file
+
+    check_json_file(path)
+    if path.resolve().is_relative_to(store.resolve()):
+        raise UsageError(f"--json {path}: lies in the store, name a file beside it")
     if path.exists() and path.suffix.lower() != ".json":
         raise UsageError(f"--json {path}: exists and is no .json: it is not overwritten")
-
-
-def _write_json(path: Path, report: PackReport) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(report.document(), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise WriteError(f"--json {path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -28,6 +28,10 @@ from pathlib import Path
 import bpy
 
 
+class DeviceError(Exception):
+    """A device that Blender does not have here, in one line."""
+
+
 @dataclass(frozen=True)
 class Render:
     """One picture to be rendered.
@@ -43,6 +47,7 @@ class Render:
         passes: Of "depth", "normal", "albedo", "motion", "cryptomatte".
         transparent: Whether the film is empty where no object is.
         threads: CPU threads; 0 for all.
+        device: "cpu", or what the GPUs are spoken to with: "cuda", "optix", "hip", "oneapi", "metal".
         layered: A multilayer EXR, or one of the plain picture that Blender itself can read back.
     """
 
@@ -56,6 +61,7 @@ class Render:
     passes: tuple[str, ...] = ()
     transparent: bool = False
     threads: int = 0
+    device: str = "cpu"
     layered: bool = True
 
 
@@ -79,6 +85,7 @@ def _ask(scene: bpy.types.Scene, asked: Render) -> None:
     image.file_format = "OPEN_EXR_MULTILAYER" if asked.layered else "OPEN_EXR"
     image.color_depth, image.exr_codec = "32", "NONE"
     image.color_mode = "RGBA"
+    cycles.device = cycles_device(asked.device)
     cycles.samples, cycles.seed, cycles.use_animated_seed = asked.samples, asked.seed, False
     cycles.use_adaptive_sampling, cycles.time_limit = False, 0.0
     cycles.use_denoising, cycles.denoiser = asked.denoise, "OPENIMAGEDENOISE"
@@ -90,6 +97,28 @@ def _ask(scene: bpy.types.Scene, asked: Render) -> None:
         layer.use_pass_cryptomatte_object = "cryptomatte" in asked.passes
         layer.use_pass_cryptomatte_material = layer.use_pass_cryptomatte_asset = False
         layer.cycles.denoising_store_passes = "albedo" in asked.passes
+
+
+def cycles_device(name: str) -> str:
+    """Cycles' word for the device, after its GPUs were switched on.
+
+    Raises:
+        DeviceError: There is none of that kind.
+    """
+    if name == "cpu":
+        return "CPU"
+    preferences = bpy.context.preferences.addons["cycles"].preferences
+    try:
+        preferences.compute_device_type = name.upper()
+    except TypeError:
+        raise DeviceError(f"this Blender has no {name}") from None
+    preferences.refresh_devices()
+    found = [device for device in preferences.devices if device.type == name.upper()]
+    if not found:
+        raise DeviceError(f"Blender finds no {name} device on this machine")
+    for device in preferences.devices:
+        device.use = device in found
+    return "GPU"
 
 
 @contextlib.contextmanager

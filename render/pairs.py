@@ -10,13 +10,10 @@ What is done is never done again: a run that was stopped, killed or failed is co
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,68 +21,22 @@ from queue import SimpleQueue
 from typing import Any
 
 from deepupscale import __version__
-from deepupscale.errors import FrameError, UsageError, WriteError
+from deepupscale.errors import FrameError, WriteError
 from deepupscale.plate import Limits as PlateLimits
 from render import manifest
 from render.coherence import Limits, fault, measure
+from render.jobs import AOVS, Job, Settings, asked_of, digest, sampling_seed
 from render.manifest import MANIFEST, PairRecord
 from render.multilayer import pair_planes, read_passes, write_pair_file
 from render.pair_files import read_rgb
-from render.scenes import kind_of
+from render.pair_folder import kept_pairs, make_folders, only_one
 from render.workers import JobFailedError, Worker, WorkerDiedError
 
-AOVS = ("depth", "normal", "albedo", "motion", "alpha", "cryptomatte")
-GENERATOR = 1  # raised when the same seed makes other scenes than before
-MIDDLE = 12  # the frame of a generated shot that is rendered unless frames are named
 _BYTES_A_PIXEL = 4 * 24  # of Blender's multilayer file with every pass
 
 
 class RenderError(FrameError):
     """One pair could not be rendered; the others go on."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How pairs are rendered.
-
-    Attributes:
-        size: Width and height of the LR render in pixels; HR is twice that.
-        samples: Paths a pixel, in both.
-        denoise: Clean both with OpenImageDenoise.
-        aovs: Of :data:`AOVS`.
-        as_float: Write colour in 32 bits rather than in half.
-        seed: Of the scenes and of the sampling.
-    """
-
-    size: tuple[int, int] = (640, 360)
-    samples: int = 64
-    denoise: bool = True
-    aovs: tuple[str, ...] = ()
-    as_float: bool = False
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if unknown := [name for name in self.aovs if name not in AOVS]:
-            raise UsageError(f"--aovs {unknown[0]}: no such AOV: use {', '.join(AOVS)}")
-        if min(self.size) < 16 or max(self.size) > 16384:
-            raise UsageError(f"--size {self.size[0]}x{self.size[1]}: sides must be from 16 to 16384 pixels")
-
-
-@dataclass(frozen=True)
-class Job:
-    """One pair to be rendered.
-
-    Attributes:
-        name: Scene and frame; the files' stem.
-        scene: What the worker is asked for.
-        frame: Frame number.
-        described: What the manifest says of the scene before it is built.
-    """
-
-    name: str
-    scene: dict[str, Any]
-    frame: int
-    described: dict[str, Any]
 
 
 @dataclass
@@ -100,27 +51,6 @@ class Summary:
     @property
     def rejected(self) -> list[PairRecord]:
         return [record for record in self.records if record.status == "rejected"]
-
-
-def generated_jobs(scenes: int, frames: Sequence[int], kinds: tuple[str, ...], settings: Settings) -> list[Job]:
-    """Jobs for scenes 0 to ``scenes`` - 1 of the generator."""
-    jobs: list[Job] = []
-    for index in range(scenes):
-        kind = kind_of(settings.seed, index, kinds)
-        scene = {"kind": kind, "seed": settings.seed, "index": index, "size": list(settings.size)}
-        described = {"source": "generated", "generator": GENERATOR, "kind": kind, "seed": settings.seed, "index": index}
-        jobs += [Job(f"scene{index:05d}.{f:04d}", scene, f, {**described, "frame": f}) for f in frames]
-    return jobs
-
-
-def blend_jobs(file: Path, camera: str | None, frames: Sequence[int], probed: dict[str, Any]) -> list[Job]:
-    """Jobs for frames of a .blend file; ``probed`` is the worker's answer about it."""
-    stem = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in file.stem)[:100] or "blend"
-    stem = stem if stem[0].isalnum() else f"b{stem}"
-    scene = {"blend": str(file.resolve()), "camera": camera}
-    described = {"source": "blend", "kind": "blend", "file": file.name, "digest": _digest(file)}
-    described["camera"] = probed["camera"]
-    return [Job(f"{stem}.{f:04d}", scene, f, {**described, "frame": f}) for f in frames]
 
 
 def render_pairs(
@@ -149,9 +79,9 @@ def render_pairs(
         UsageError: The folder cannot be used, or holds pairs of other settings.
         WriteError: The disk is full. Finished pairs are kept.
     """
-    _make_folders(out)
-    with _only_one(out) as work:
-        kept = _kept(out, jobs, settings)
+    make_folders(out)
+    with only_one(out) as work:
+        kept = kept_pairs(out, jobs, settings)
         summary = Summary(records=list(kept.values()))
         todo: list[Job] = []
         for job in jobs:
@@ -280,6 +210,7 @@ class _Task:
             "passes": passes,
             "transparent": "alpha" in settings.aovs,
             "threads": self._threads,
+            "device": settings.device,
         }
 
     def _finish(self, job: Job, folder: Path, said: dict[str, Any]) -> PairRecord:
@@ -313,89 +244,8 @@ class _Task:
             scene={**job.described, "parameters": said["notes"]},
             render={**asked_of(settings, job.name), "motion_blur": said["motion_blur"], "blender": said["blender"]},
             coherence=coherence.as_dict(),
-            digest={"lr": _digest(self._out / places[1]), "hr": _digest(self._out / places[2])},
+            digest={"lr": digest(self._out / places[1]), "hr": digest(self._out / places[2])},
         )
-
-
-def asked_of(settings: Settings, name: str) -> dict[str, Any]:
-    """What the manifest says was asked for; equal where a finished pair need not be rendered again."""
-    return {
-        "samples": settings.samples,
-        "denoise": settings.denoise,
-        "aovs": [aov for aov in AOVS if aov in settings.aovs],
-        "type": "float" if settings.as_float else "half",
-        "seeds": [sampling_seed(settings.seed, name, factor) for factor in (1, 2)],
-    }
-
-
-def sampling_seed(seed: int, name: str, factor: int) -> int:
-    """Seed of Cycles' noise for one render of a pair: never the same for both."""
-    return int.from_bytes(hashlib.sha256(f"{seed}/{name}/{factor}".encode()).digest()[:4], "big") >> 1
-
-
-def _kept(out: Path, jobs: Sequence[Job], settings: Settings) -> dict[str, PairRecord]:
-    """Records of pairs that are done and whole.
-
-    Raises:
-        UsageError: They were made with other settings, or of another scene.
-    """
-    if not (out / MANIFEST).exists():
-        return {}
-    asked = {job.name: job for job in jobs}
-    kept: dict[str, PairRecord] = {}
-    for record in manifest.read(out):
-        wanted = asked_of(settings, record.name)
-        found = {key: record.render.get(key) for key in wanted}
-        if record.name in asked:
-            described = asked[record.name].described
-            found |= {key: record.scene.get(key) for key in described}
-            wanted |= described
-        found["size"], wanted["size"] = record.size, settings.size
-        if different := [key for key in wanted if wanted[key] != found[key]]:
-            key = "seed" if "seeds" in different else different[0]
-            raise UsageError(
-                f"{out}: holds pairs made with another {key} ({record.name}: {found.get(key)}, now {wanted.get(key)}): "
-                "use the same settings or another folder"
-            )
-        if all((out / place).is_file() and (out / place).stat().st_size for place in (record.lr, record.hr)):
-            kept[record.name] = record
-    return kept
-
-
-def _make_folders(out: Path) -> None:
-    for folder in (out, out / "lr", out / "hr"):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            if folder.exists() and not folder.is_dir():
-                raise UsageError(f"{folder}: is a file: name a folder for the pairs") from None
-            raise UsageError(f"{folder}: cannot be made: {error.strerror or error}") from None
-
-
-@contextlib.contextmanager
-def _only_one(out: Path) -> Iterator[Path]:
-    """The folder for unfinished work, for one run at a time.
-
-    Raises:
-        UsageError: Another run is at work there.
-    """
-    work = out / ".work"
-    with (out / ".lock").open("w") as lock:  # stays: whoever removed it could remove the lock of another
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise UsageError(f"{out}: another render-pairs is at work in it: wait, or use another folder") from None
-        shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
-        try:
-            work.mkdir()
-            yield work
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _mib(size: int) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from deepupscale.errors import UsageError
 
 if TYPE_CHECKING:
-    from render.pairs import Job, Summary
+    from render.jobs import Job
+    from render.pairs import Summary
 
 
 def register(app: typer.Typer) -> None:
@@ -44,6 +45,7 @@ def render_pairs(
     ] = "none",
     as_float: Annotated[bool, typer.Option("--float", help="Write colour in 32 bits rather than in half.")] = False,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of the scenes and of the sampling.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu, cuda, optix, hip, oneapi or metal.")] = "cpu",
     processes: Annotated[int, typer.Option(min=0, max=256, help="Blenders at a time; 0: one to four threads.")] = 0,
     blender: Annotated[
         Path | None, typer.Option(metavar="PROGRAM", help="Blender 4.5, or a Python that has its module.")
@@ -60,12 +62,14 @@ def render_pairs(
     from deepupscale.cli.output import say
     from deepupscale.cli.progress import reporter
     from deepupscale.frames import parse_range
-    from render.pairs import MIDDLE, Settings, generated_jobs
+    from render.jobs import MIDDLE, Settings, generated_jobs
     from render.pairs import render_pairs as render_them
     from render.workers import find_blender
 
-    settings = Settings(parse_size(size), samples, denoise, _aovs(aovs), as_float, seed)
+    settings = Settings(parse_size(size), samples, denoise, _aovs(aovs), as_float, seed, device)
     command = find_blender(blender)
+    if device != "cpu":
+        _ask(command, {"device": device}, f"--device {device}:")
     numbers = parse_range(frames) if frames is not None else None
     if blend is None:
         if camera is not None:
@@ -127,7 +131,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def _aovs(text: str) -> tuple[str, ...]:
-    from render.pairs import AOVS
+    from render.jobs import AOVS
 
     return AOVS if text == "all" else () if text == "none" else tuple(word.strip() for word in text.split(","))
 
@@ -146,23 +150,30 @@ def _kinds(text: str | None) -> tuple[str, ...]:
 def _blend_jobs(file: Path, camera: str | None, numbers: list[int] | None, command: list[str]) -> list[Job]:
     """What to render of a .blend file, after Blender itself was asked what it holds."""
     import logging
-    import tempfile
 
-    from render.pairs import blend_jobs
-    from render.workers import JobFailedError, Worker, WorkerDiedError
+    from render.jobs import blend_jobs
 
     if not file.is_file():
         raise UsageError(f"--blend {file}: there is no such file")
-    with tempfile.TemporaryDirectory() as folder, Worker(command, Path(folder) / "blender.log", 600.0) as worker:
-        try:
-            probed = worker.ask({"probe": str(file.resolve()), "camera": camera})
-        except (JobFailedError, WorkerDiedError) as error:
-            raise UsageError(f"--blend {error}") from None
+    probed = _ask(command, {"probe": str(file.resolve()), "camera": camera}, "--blend")
     if probed["missing"]:
         count, few = len(probed["missing"]), ", ".join(probed["missing"][:3])
         logging.getLogger(__name__).warning("%s: %d files it refers to are missing: %s", file, count, few)
     first, last = probed["frames"]
     return blend_jobs(file, camera, numbers or range(first, last + 1), probed)
+
+
+def _ask(command: list[str], job: dict[str, Any], option: str) -> dict[str, Any]:
+    """Ask Blender one thing before the work begins; what it answers against is the option's fault."""
+    import tempfile
+
+    from render.workers import JobFailedError, Worker, WorkerDiedError
+
+    with tempfile.TemporaryDirectory() as folder, Worker(command, Path(folder) / "blender.log", 600.0) as worker:
+        try:
+            return worker.ask(job)
+        except (JobFailedError, WorkerDiedError) as error:
+            raise UsageError(f"{option} {error}") from None
 
 
 def summary_line(summary: Summary) -> str:

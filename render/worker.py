@@ -2,6 +2,7 @@
 
 Started by `render/workers.py` with a Python that has bpy, or inside a Blender executable. A job is a JSON object:
 
+    {"device": NAME}                                                    whether Cycles can compute on it
     {"probe": FILE, "camera": NAME or null}                             what a .blend file holds
     {"scene": {...}, "frame": N, "pictures": [{...}, ...]}              for a picture see `render.cycles.Render`
         where scene is {"kind": K, "seed": S, "index": I, "size": [w, h]} or {"blend": FILE, "camera": NAME or null}
@@ -24,7 +25,7 @@ from typing import Any
 import bpy
 from mathutils import Matrix
 
-from render.cycles import Render, render
+from render.cycles import DeviceError, Render, cycles_device, render
 from render.scenes.camera import film_scene
 from render.scenes.lighting import light_scene
 from render.scenes.stage import Stage
@@ -153,6 +154,8 @@ def _pictures(job: dict[str, Any]) -> dict[str, Any]:
 
 def answer(builder: Builder, job: dict[str, Any]) -> dict[str, Any]:
     """Do one job."""
+    if "device" in job:
+        return {"device": cycles_device(job["device"])}
     if "probe" in job:
         return _probe(job["probe"], job["camera"])
     notes = builder.stage(job["scene"])
@@ -167,7 +170,7 @@ def main() -> None:
         for line in sys.stdin:
             try:
                 said = {"ok": True, **answer(builder, json.loads(line))}
-            except SceneError as error:
+            except (SceneError, DeviceError) as error:
                 said = {"ok": False, "error": str(error)}
             except Exception as error:  # whatever went wrong is the asker's to report; the next job may go well
                 traceback.print_exc()

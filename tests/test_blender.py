@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,17 @@ def test_a_blend_that_cannot_be_rendered_is_refused_in_one_line(
     err = capsys.readouterr().err
     assert err.count("\n") == 1
     assert says in err
+    assert not (tmp_path / "pairs").exists()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Macs have Metal")
+def test_a_device_that_is_not_there_is_told_of_before_the_work(
+    blender: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert invoke(["render-pairs", str(tmp_path / "pairs"), "--device", "metal"]) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("deepupscale: error: --device metal: ")
+    assert err.count("\n") == 1
     assert not (tmp_path / "pairs").exists()
 
 

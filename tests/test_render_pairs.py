@@ -277,6 +277,7 @@ def test_two_runs_do_not_work_in_one_folder(script: list[str], blender: Path, re
         (("pairs", "--size", "96"), "--size 96: write it as 640x360"),
         (("pairs", "--size", "8x8"), "--size 8x8: sides must be from 16 to 16384"),
         (("pairs", "--aovs", "depth,shadow"), "--aovs shadow: no such AOV: use depth"),
+        (("pairs", "--device", "abacus"), "--device abacus: use cpu, cuda"),
         (("pairs", "--kinds", "city,dragons"), "--kinds dragons: no such kind: use "),
         (("pairs", "--camera", "Main"), "--camera Main: goes with --blend"),
         (("pairs", "--frames", "one"), "one"),

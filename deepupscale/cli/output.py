@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from pathlib import Path
+from typing import Any
 
-from deepupscale.errors import one_line
+from deepupscale.errors import UsageError, WriteError, one_line
 
 
 def say(text: str = "") -> None:
@@ -17,3 +21,29 @@ def complain(text: str) -> None:
     """An error: one line on standard error."""
     sys.stderr.write(f"deepupscale: error: {one_line(text)}\n")
     sys.stderr.flush()
+
+
+def check_json_file(path: Path) -> None:
+    """Refuse a place for ``--json`` that cannot be written to, before the work is done.
+
+    Raises:
+        UsageError: A folder, or a file in a folder that is not there.
+    """
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise UsageError(f"--json {path}: cannot be written there, name a file in a folder that exists")
+
+
+def write_json(path: Path, document: dict[str, Any]) -> None:
+    """Write the file of ``--json``, whole or not at all.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise WriteError(f"--json {path}: cannot be written: {error.strerror or error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import time
@@ -11,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from deepupscale import __version__
+from deepupscale.cli.output import check_json_file, write_json
 from deepupscale.cli.progress import STYLES, Reporter, reporter
 from deepupscale.engine import Engine, FrameReport, Settings
-from deepupscale.errors import FrameError, UsageError, WriteError
+from deepupscale.errors import FrameError, UsageError
 from deepupscale.fields import Method
 from deepupscale.frames import Frame, plan_frames
 from deepupscale.model_file import ModelFile, load_model
@@ -104,7 +104,7 @@ def run_frames(options: RunOptions) -> RunResult:
         reports = tuple(_one(engine, frame, told) for frame in frames)
     result = RunResult(model.label, engine.choice, time.perf_counter() - began, reports)
     if options.json_file is not None:
-        _write_json(options.json_file, result)
+        write_json(options.json_file, result.document())
     return result
 
 
@@ -169,15 +169,4 @@ def _check_json_file(path: Path, frames: list[Frame]) -> None:
     named = os.path.realpath(path)
     if any(named in (os.path.realpath(frame.source), os.path.realpath(frame.result)) for frame in frames):
         raise UsageError(f"--json {path}: would overwrite a plate")
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"--json {path}: cannot be written there, name a file in a folder that exists")
-
-
-def _write_json(path: Path, result: RunResult) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(result.document(), indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise WriteError(f"--json {path}: cannot be written: {error.strerror or error}") from None
+    check_json_file(path)

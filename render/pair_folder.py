@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -44,8 +45,9 @@ def only_one(out: Path) -> Iterator[Path]:
             raise UsageError(f"{out}: another render-pairs is at work in it: wait, or use another folder") from None
         shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
         try:
-            work.mkdir()
-            yield work
+            work.mkdir(exist_ok=True)
+            # A name of its own: a Blender that outlives a killed run may still write to that run's place.
+            yield Path(tempfile.mkdtemp(dir=work))
         finally:
             shutil.rmtree(work, ignore_errors=True)
 

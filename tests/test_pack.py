@@ -236,9 +236,7 @@ def test_a_store_is_replaced_only_when_asked(say, tmp_path: Path) -> None:
     write_rgb(folder / "lr" / "a.exr", halved(scene(80, 64, 3)))
     assert "--overwrite" in refusal(say, folder, tmp_path / "s")
     assert Store(tmp_path / "s").dataset == first
-    assert "lies in the store" in refusal(
-        say, folder, tmp_path / "s", "--overwrite", "--json", tmp_path / "s/x.json"
-    )
+    assert "lies in the store" in refusal(say, folder, tmp_path / "s", "--overwrite", "--json", tmp_path / "s/x.json")
     say(folder, tmp_path / "s", "--overwrite")
     assert Store(tmp_path / "s").dataset != first
 

@@ -41,15 +41,23 @@ def test_the_table_of_kinds_is_complete() -> None:
         assert table[kind.value][3].startswith(f"**{METHOD_OF_KIND[kind].value}**") or kind is Kind.OTHER
 
 
-def test_every_option_of_run_is_in_the_readme() -> None:
+@pytest.mark.parametrize(
+    ("verb", "document"),
+    [
+        ("run", "README.md"),
+        ("render-pairs", "docs/pairs.md"),
+        ("pack", "docs/pairs.md"),
+        ("contact-sheet", "docs/pairs.md"),
+    ],
+)
+def test_every_option_is_in_the_documents(verb: str, document: str) -> None:
     import typer.main
 
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    run = typer.main.get_command(app).commands["run"]  # pyright: ignore[reportAttributeAccessIssue]
-    for parameter in run.params:
-        for name in parameter.opts:
-            if name.startswith("--"):
-                assert f"`{name}" in readme, name
+    text = (ROOT / document).read_text(encoding="utf-8")
+    command = typer.main.get_command(app).commands[verb]  # pyright: ignore[reportAttributeAccessIssue]
+    for parameter in command.params:
+        names = [name for name in (*parameter.opts, *parameter.secondary_opts) if name.startswith("--")]
+        assert not names or any(f"`{name}" in text for name in names), names
 
 
 def test_links_in_the_documents_lead_somewhere() -> None:

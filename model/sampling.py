@@ -15,6 +15,8 @@ makes the patches that it would have made.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,24 +48,26 @@ class StoreSampler:
         store: Where the pairs are. Kept; pickled as its path.
         side: Side of the squares in LR pixels. Pairs that are smaller are never drawn.
         importance: Share of draws that go by intensity, 0 to 1.
+        pairs: Numbers of the pairs to draw from; all if left out.
 
     Attributes:
-        left_out: How many pairs are too small.
+        left_out: How many of these pairs are too small.
 
     Raises:
         ValueError: A side or share that cannot be meant.
-        StoreError: Every pair is too small.
+        StoreError: Every pair is too small, or there is none.
     """
 
-    def __init__(self, store: Store, side: int, importance: float = 0.5) -> None:
+    def __init__(self, store: Store, side: int, importance: float = 0.5, pairs: Sequence[int] | None = None) -> None:
         if side < 1 or not 0.0 <= importance <= 1.0:
             raise ValueError(f"side must be at least 1 and importance within 0 and 1, got {side} and {importance}")
         self.store = store
         self.side = side
-        self._numbers = [n for n, pair in enumerate(store.pairs) if min(pair.size) >= side]
-        self.left_out = len(store) - len(self._numbers)
+        asked = range(len(store)) if pairs is None else sorted(set(pairs))
+        self._numbers = [number for number in asked if min(store.pairs[number].size) >= side]
+        self.left_out = len(asked) - len(self._numbers)
         if not self._numbers:
-            raise StoreError(f"{store.path}: every pair is smaller than {side} LR pixels a side")
+            raise StoreError(f"{store.path}: of {len(asked)} pairs none has {side} LR pixels a side")
         weights = [self._weights(number) for number in self._numbers]
         self._bright = np.array([float(bright.sum()) for bright, _ in weights])
         self._areas = np.array([float(areas.sum()) for _, areas in weights])
@@ -97,6 +101,25 @@ class StoreSampler:
         sides = [np.minimum(SQUARE, length - SQUARE * np.arange(-(-length // SQUARE))) for length in (height, width)]
         areas = np.outer(*sides).astype(np.float64)
         return table * areas, areas
+
+
+def split(store: Store, held_out: float) -> tuple[list[int], list[int]]:
+    """Numbers of the pairs to train on, and of those to hold out.
+
+    What is held out follows from the pairs' names alone, so a pair stays on its side when the store grows. Frames of
+    one scene or shot (``scene00003.0012``, ``scene00003.0013``) stay together: they show nearly the same.
+
+    Args:
+        store: Where the pairs are.
+        held_out: Expected share of scenes, 0 to 1.
+    """
+    kept: list[int] = []
+    held: list[int] = []
+    for number, pair in enumerate(store.pairs):
+        shot = re.sub(r"[._-]?\d+$", "", pair.name) or pair.name
+        place = int.from_bytes(hashlib.sha256(shot.encode()).digest()[:8], "big") / 2.0**64
+        (held if place < held_out else kept).append(number)
+    return kept, held
 
 
 def _choose(weights: Float64, rng: np.random.Generator) -> int:

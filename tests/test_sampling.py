@@ -15,7 +15,7 @@ pytest.importorskip("lmdb")
 from deepupscale.errors import StoreError
 from deepupscale.range_compression import RangeCompression
 from model.augment import Augmentation
-from model.sampling import Place, StorePatches, StoreSampler
+from model.sampling import Place, StorePatches, StoreSampler, split
 from model.store import Store
 
 CURVE = RangeCompression()
@@ -117,7 +117,7 @@ def test_a_dataset_that_is_black_throughout_is_drawn_by_area(tmp_path: Path) -> 
 
 
 def test_squares_that_fit_nowhere_and_settings_that_cannot_be_meant_are_refused(store: Store) -> None:
-    with pytest.raises(StoreError, match="every pair is smaller than 65 LR pixels"):
+    with pytest.raises(StoreError, match="of 4 pairs none has 65 LR pixels"):
         StoreSampler(store, 65)
     for side, importance in ((0, 0.5), (8, -0.1), (8, 1.1)):
         with pytest.raises(ValueError, match="importance"):
@@ -206,3 +206,28 @@ def test_a_torch_loader_takes_patches_as_they_are(patches: StorePatches) -> None
 def test_without_a_choice_of_fields_the_beauty_is_read(store: Store) -> None:
     patch = StorePatches(StoreSampler(store, 12), Augmentation(), 1, 1)[0]
     assert list(patch[0]) == [RGB.name]
+
+
+def test_only_the_pairs_that_are_asked_for_are_drawn(store: Store) -> None:
+    sampler, rng = StoreSampler(store, 12, pairs=[3, 1, 1, 2]), np.random.default_rng(0)
+    assert {sampler.draw(rng).pair for _ in range(200)} == {1, 3}
+    assert sampler.left_out == 1
+    assert sum(sampler.probability(pair).sum() for pair in range(4)) == pytest.approx(1.0)
+    assert sampler.probability(0).sum() == 0.0
+    with pytest.raises(StoreError, match="of 0 pairs none"):
+        StoreSampler(store, 12, pairs=[])
+
+
+def test_what_is_held_out_follows_from_the_names_alone(tmp_path: Path) -> None:
+    names = [f"scene{scene:05d}.{frame:04d}" for scene in range(200) for frame in (1, 2)]
+    tiny = [noise_pair(name, 4, 4) for name in names]
+    whole = Store(make_store(tmp_path / "whole", tiny))
+    kept, held = split(whole, 0.2)
+    assert sorted([*kept, *held]) == list(range(400))
+    assert 50 < len(held) < 110
+    held_names = {whole.pairs[number].name for number in held}
+    assert {name[:-1] + "1" for name in held_names} | {name[:-1] + "2" for name in held_names} == held_names
+    part = Store(make_store(tmp_path / "part", tiny[100:160]))
+    assert {part.pairs[number].name for number in split(part, 0.2)[1]} == held_names & set(names[100:160])
+    assert split(whole, 0.0)[1] == []
+    assert split(whole, 1.0)[0] == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 from torch import nn
 
 from deepupscale.resample import double
+from model.metrics import psnr
 from model.pairs import CURVE, UPSAMPLE, plate_files, read_layers
 from model.pixel_filters import Float32, PixelFilter, blackman_harris, box, reduce_whole
 
@@ -37,12 +37,6 @@ class ValidationCrop:
     lr: Float32
     hr: Float32
     context: int
-
-
-def psnr(ours: Float32, truth: Float32) -> float:
-    """Peak signal-to-noise ratio in dB for a peak of 1.0; both in the compressed range."""
-    error = float(np.mean((ours.astype(np.float64) - truth) ** 2))
-    return math.inf if error == 0.0 else -10.0 * math.log10(error)
 
 
 def residual_of(network: nn.Module, lr: Float32, precision: torch.dtype = torch.float32) -> Float32:

@@ -234,7 +234,7 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     script: list[str], blender: Path, render: Render, tmp_path: Path, how: signal.Signals
 ) -> None:
     render("whole", "--scenes", 4)
-    process = start(script, blender, tmp_path, FAKE_BLENDER_SECONDS="0.4")
+    process = start(script, blender, tmp_path, FAKE_BLENDER_SECONDS="0.5")
     wait_for_a_pair(tmp_path)
     process.send_signal(how)
     _, err = process.communicate(timeout=60)
@@ -262,13 +262,14 @@ def test_a_line_of_the_manifest_that_was_cut_off_is_rendered_again(render: Rende
 
 
 def test_two_runs_do_not_work_in_one_folder(script: list[str], blender: Path, render: Render, tmp_path: Path) -> None:
-    process = start(script, blender, tmp_path, FAKE_BLENDER_SECONDS="0.5")
+    process = start(script, blender, tmp_path, FAKE_BLENDER=json.dumps(dict.fromkeys("123", "hang")))
     wait_for_a_pair(tmp_path)
     code, _, err = render("pairs", "--scenes", 4)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
     assert code == 2
     assert err == "deepupscale: error: pairs: another render-pairs is at work in it: wait, or use another folder\n"
-    assert process.wait(timeout=60) == 0
-    process.communicate()
+    assert render("pairs", "--scenes", 4)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -25,10 +25,6 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from deepupscale.errors import WriteError
-from deepupscale.temporary import temporary_name
-
-REC709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 HALF_MAX = np.float32(65504.0)
 EMPTY = 1e9  # a depth beyond this is nothing: Blender writes 1e10
 
@@ -109,27 +105,9 @@ def background_motion(here: NDArray[Any], there: NDArray[Any], shape: tuple[int,
     return (moved * 0.5 * (width, height)).astype(np.float32)
 
 
-def write_pair_file(path: Path, planes: Planes, blender_header: dict[str, Any], software: str) -> None:
-    """Write a file of a pair, whole or not at all.
-
-    Raises:
-        WriteError: It cannot be written; nothing of it is left.
-    """
-    header: dict[str, Any] = {
-        "type": OpenEXR.scanlineimage,
-        "compression": OpenEXR.ZIP_COMPRESSION,
-        "chromaticities": REC709,
-        "software": software,
-    }
-    header |= {name: value for name, value in blender_header.items() if name.startswith("cryptomatte/")}
+def pair_header(blender_header: dict[str, Any], software: str) -> dict[str, Any]:
+    """What a pair's file says of itself: its maker, and Blender's cryptomatte manifests."""
+    header = {name: value for name, value in blender_header.items() if name.startswith("cryptomatte/")}
     for name in [name for name in header if name.endswith("/name")]:
         header[name] = header[name].split(".", 1)[-1]  # without the view layer, as the channels are
-    temporary = temporary_name(path)
-    try:
-        with OpenEXR.File(header, planes) as file:
-            file.write(str(temporary))
-        temporary.replace(path)
-    except (OSError, RuntimeError) as error:
-        raise WriteError(f"{path}: cannot be written: {error}: is the disk full?") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    return {"software": software, **header}

@@ -25,9 +25,10 @@ from deepupscale.errors import FrameError, WriteError
 from deepupscale.plate import Limits as PlateLimits
 from render import manifest
 from render.coherence import Limits, fault, measure
+from render.exr_file import write_planes
 from render.jobs import AOVS, Job, Settings, asked_of, digest, sampling_seed
 from render.manifest import MANIFEST, PairRecord
-from render.multilayer import pair_planes, read_passes, write_pair_file
+from render.multilayer import pair_header, pair_planes, read_passes
 from render.pair_files import read_rgb
 from render.pair_folder import kept_pairs, make_folders, only_one
 from render.workers import JobFailedError, Worker, WorkerDiedError
@@ -230,7 +231,7 @@ class _Task:
             if "depth" not in settings.aovs:
                 planes.pop("Z", None)
             software = f"DeepUpscale {__version__} render-pairs, Blender {said['blender']}"
-            write_pair_file(self._out / place, planes, header, software)
+            write_planes(self._out / place, planes, pair_header(header, software))
         lr, hr = (read_rgb(self._out / place, PlateLimits()) for place in places.values())
         coherence = measure(lr, hr)
         reason = fault(coherence, self._limits)

@@ -3,7 +3,6 @@
 Needs Blender as a Python module and OpenEXR, in an environment of their own: `pip install "bpy==4.5.*" OpenEXR`.
 """
 
-import os
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 import OpenEXR
 
 from render.cycles import Render, render
-from render.multilayer import REC709, read_passes
+from render.exr_file import write_planes
+from render.multilayer import read_passes
 
 
 def round_mantissa(values: np.ndarray, bits: int) -> np.ndarray:
@@ -40,19 +40,13 @@ def write_plate(multilayer: Path, plate: Path, program: str, credit: str) -> Non
     channels |= {f"N.{axis}": n.astype(np.float16) for axis, n in zip("XYZ", normal, strict=True)}
     channels["Z"] = round_mantissa(passes["Depth.Z"], bits=14)
     header = {
-        "type": OpenEXR.scanlineimage,
-        "compression": OpenEXR.ZIP_COMPRESSION,
-        "chromaticities": REC709,
         "framesPerSecond": Fraction(24, 1),
         "timeCode": OpenEXR.TimeCode(1, 0, 0, 0, *[0] * 14),
         "software": f"DeepUpscale {program}, Blender {bpy.app.version_string}",
         "owner": "DeepUpscale",
         "comments": credit,
     }
-    part = plate.with_name(f".{plate.name}.part")
-    with OpenEXR.File(header, channels) as file:
-        file.write(str(part))
-    os.replace(part, plate)
+    write_planes(plate, channels, header)
 
 
 def render_plate(plate: Path, width: int, height: int, samples: int, seed: int, program: str, credit: str) -> None:

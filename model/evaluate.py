@@ -20,7 +20,7 @@ from PIL import Image
 
 from deepupscale.resample import double, kernel_radius, pad
 from model.checkpoint import load_generator
-from model.networks import ResidualGenerator
+from model.networks import Generator
 from model.pairs import CURVE, UPSAMPLE, plate_files, read_layers
 from model.pixel_filters import Float32, PixelFilter, blackman_harris, box, reduce_whole
 from model.validation import psnr, residual_of
@@ -55,7 +55,7 @@ def interpolated(plane: Float32, kernel: str) -> Float32:
     return double(pad(plane, radius, radius, radius, radius), radius, kernel)
 
 
-def upscaled(network: ResidualGenerator, lr: Float32, precision: torch.dtype = torch.float32) -> Float32:
+def upscaled(network: Generator, lr: Float32, precision: torch.dtype = torch.float32) -> Float32:
     """A whole compressed picture doubled by the generator, by tiles with their full context (so without seams)."""
     halo = network.receptive_radius
     around = pad(lr, halo, halo, halo, halo)
@@ -69,13 +69,13 @@ def upscaled(network: ResidualGenerator, lr: Float32, precision: torch.dtype = t
     return out
 
 
-def evaluate_plate(network: ResidualGenerator, name: str, hr: Float32, pixel_filter: PixelFilter) -> Result:
+def evaluate_plate(network: Generator, name: str, hr: Float32, pixel_filter: PixelFilter) -> Result:
     """All methods on one scene-linear picture, its sides cut to even numbers."""
     hr = hr[: hr.shape[0] // 2 * 2, : hr.shape[1] // 2 * 2]
     return compare(network, name, reduce_whole(hr, pixel_filter, 2), hr, pixel_filter.name)
 
 
-def compare(network: ResidualGenerator, name: str, lr: Float32, hr: Float32, pair: str) -> Result:
+def compare(network: Generator, name: str, lr: Float32, hr: Float32, pair: str) -> Result:
     """All methods on one scene-linear pair; ``pair`` says how it came about."""
     compressed, truth = CURVE.compress(lr), CURVE.compress(hr)
     pictures = {
@@ -90,7 +90,7 @@ def compare(network: ResidualGenerator, name: str, lr: Float32, hr: Float32, pai
     return Result(name, name.startswith(SAME_SHOT), pair, hr.shape[1], hr.shape[0], scores, lit_scores)
 
 
-def evaluate(network: ResidualGenerator, folders: list[Path]) -> list[Result]:
+def evaluate(network: Generator, folders: list[Path]) -> list[Result]:
     """The first RGB layer of every held-out plate under both filters."""
     results: list[Result] = []
     for file in plate_files(folders, held_out=True):
@@ -103,7 +103,7 @@ def evaluate(network: ResidualGenerator, folders: list[Path]) -> list[Result]:
     return results
 
 
-def evaluate_pair(network: ResidualGenerator, lr_file: Path, hr_file: Path) -> Result:
+def evaluate_pair(network: Generator, lr_file: Path, hr_file: Path) -> Result:
     """The first RGB layers of two renders of one scene, the second at twice the size of the first."""
     lr, hr = (read_layers(file)[0][1] for file in (lr_file, hr_file))
     if hr.shape[:2] != (2 * lr.shape[0], 2 * lr.shape[1]):
@@ -138,7 +138,7 @@ def table(results: list[Result]) -> str:
     return "\n".join(lines) + "\n\n* another frame of a shot that was trained on\n"
 
 
-def slow_ramp(network: ResidualGenerator) -> dict[str, float]:
+def slow_ramp(network: Generator) -> dict[str, float]:
     """Largest |residual| on a grey ramp from 0.1 to 1.0 over 2000 pixels, by precision, and between the two."""
     row = np.linspace(0.1, 1.0, 2000, dtype=np.float32)
     ramp = CURVE.compress(np.broadcast_to(row[None, :, None], (80, 2000, 3)).copy())
@@ -158,7 +158,7 @@ def save_comparison(path: Path, pictures: list[Float32], zoom: int = 3) -> None:
     Image.fromarray(display.repeat(zoom, 0).repeat(zoom, 1)).save(path)
 
 
-def save_crops(network: ResidualGenerator, folders: list[Path], out: Path, side: int = 128) -> None:
+def save_crops(network: Generator, folders: list[Path], out: Path, side: int = 128) -> None:
     """Where interpolation does worst in each held-out plate: LR by nearest | Lanczos | ours | HR."""
     out.mkdir(parents=True, exist_ok=True)
     for file in plate_files(folders, held_out=True):

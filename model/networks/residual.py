@@ -6,8 +6,12 @@ very pixels of the whole frame. The interpolated plate is added outside, in floa
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
+
+from model.networks.generator import Generator, he_initialise
 
 
 class ResidualBlock(nn.Module):
@@ -24,8 +28,11 @@ class ResidualBlock(nn.Module):
         return features + out
 
 
-class ResidualGenerator(nn.Module):
+class ResidualGenerator(Generator):
     """Correction to the fixed upsample, in the compressed range.
+
+    Width 64 with 8 blocks is the default (931,916 parameters, radius 27); the *hero*, see :func:`hero`, is four times
+    the work.
 
     Args:
         width: Feature channels.
@@ -33,6 +40,8 @@ class ResidualGenerator(nn.Module):
         channels: Colour channels of the plate.
         scale: Integer magnification.
     """
+
+    kind: ClassVar[str] = "residual"
 
     def __init__(self, width: int = 64, blocks: int = 8, channels: int = 3, scale: int = 2) -> None:
         super().__init__()
@@ -47,15 +56,21 @@ class ResidualGenerator(nn.Module):
 
     def _initialise(self) -> None:
         """He initialisation; block exits a tenth of it (steady deep sums); the tail zero: plain interpolation."""
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
+        he_initialise(self)
         for name, parameter in self.named_parameters():
             if name.endswith("convs.2.weight"):
                 parameter.data.mul_(0.1)
         nn.init.zeros_(self.tail.weight)
+
+    @property
+    def shape(self) -> dict[str, int | float | bool]:
+        """What its constructor takes to build it again."""
+        return {
+            "width": self.head.out_channels,
+            "blocks": len(self.blocks),
+            "channels": self.channels,
+            "scale": self.scale,
+        }
 
     @property
     def receptive_radius(self) -> int:
@@ -76,3 +91,8 @@ class ResidualGenerator(nn.Module):
         for block in self.blocks:
             features = block(features)
         return self.shuffle(self.tail(head + self.fuse(features)))
+
+
+def hero(width: int = 96, blocks: int = 16, channels: int = 3, scale: int = 2) -> ResidualGenerator:
+    """The large network of the same family, for a GPU or for patience: 4,082,028 parameters, radius 51."""
+    return ResidualGenerator(width, blocks, channels, scale)

@@ -1,0 +1,25 @@
+"""Loss terms, one module each, and their weighted sum. All take the compressed range and compute in float32."""
+
+from model.losses.adversarial import Adversarial, r1
+from model.losses.colour_shift import ColourShift
+from model.losses.features import DiscriminatorFeatures, FeatureLoss, FeatureSource, OwnFeatures, Vgg, frozen
+from model.losses.fidelity import Fidelity
+from model.losses.ms_ssim import ms_ssim
+from model.losses.total import PAPER_WEIGHTS, Combine, Total
+
+__all__ = [
+    "PAPER_WEIGHTS",
+    "Adversarial",
+    "ColourShift",
+    "Combine",
+    "DiscriminatorFeatures",
+    "FeatureLoss",
+    "FeatureSource",
+    "Fidelity",
+    "OwnFeatures",
+    "Total",
+    "Vgg",
+    "frozen",
+    "ms_ssim",
+    "r1",
+]

@@ -1,0 +1,97 @@
+"""The colour shift term: L1 between the reduced, low-passed output and the low-passed LR input.
+
+The 2020 paper keeps the colour of the output by comparing it, downsampled, with the input. An LR render is not the
+reduced HR render (its pixel filter and its noise are its own), so fine differences are no fault: both are brought low
+before they are compared. What remains between a pair's own pictures is its *floor*, below which no network need come;
+see :meth:`ColourShift.floor`.
+
+Domain: by default the low-pass is taken in the compressed range, where noise and fireflies weigh little and the measure
+is the one that the network works in. There, the mean depends on contrast as well as on light: true detail that the LR
+render averaged away shows as a small shift (it is in the floor). In linear light the mean is the light itself, so the
+term then says that energy is kept; its pictures are compressed only after the low-pass, or highlights would be all
+that counts. A firefly then tints its whole surroundings.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from model.losses.precision import full
+from model.losses.transfer import to_compressed, to_linear
+
+
+class ColourShift:
+    """The term as configured.
+
+    Args:
+        filter: Low-pass at LR size: a Gaussian, or a box of about the same spread (an odd side, near
+            sqrt(12 * sigma**2 + 1)).
+        sigma: Of the low-pass, in LR pixels.
+        domain: Where the means are taken.
+        scale: HR pixels per LR pixel.
+    """
+
+    def __init__(
+        self,
+        filter: Literal["box", "gaussian"] = "gaussian",  # noqa: A002  the name in the configuration
+        sigma: float = 2.0,
+        domain: Literal["compressed", "linear"] = "compressed",
+        scale: int = 2,
+    ) -> None:
+        if filter not in ("box", "gaussian") or domain not in ("compressed", "linear"):
+            raise ValueError(f"colour shift by {filter!r} in {domain!r}: box or gaussian; compressed or linear")
+        if not (0.0 < sigma <= 16.0 and scale >= 1):
+            raise ValueError(f"colour shift needs 0 < sigma <= 16 and a scale from 1, got {sigma} and {scale}")
+        self.linear = domain == "linear"
+        self.scale = scale
+        if filter == "box":
+            weights = torch.ones(2 * math.floor(math.sqrt(12.0 * sigma**2 + 1.0) / 2.0) + 1, dtype=torch.float64)
+        else:
+            radius = math.ceil(3.0 * sigma)
+            weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1, dtype=torch.float64) / sigma) ** 2)
+        self.weights = weights / weights.sum()
+
+    def __call__(self, ours: Tensor, lr: Tensor) -> Tensor:
+        """How far the output's colour is from the input's.
+
+        Args:
+            ours: (batch, channels, scale * height, scale * width), in the compressed range.
+            lr: (batch, channels, height, width), in the compressed range.
+
+        Returns:
+            One number in the compressed range, float32.
+        """
+        if ours.shape[-2:] != (self.scale * lr.shape[-2], self.scale * lr.shape[-1]) or ours.shape[:2] != lr.shape[:2]:
+            raise ValueError(f"{tuple(ours.shape)} is not {self.scale} times the size of {tuple(lr.shape)}")
+        with torch.autocast(ours.device.type, enabled=False):
+            ours, lr = full(ours), full(lr)
+            if self.linear:
+                ours, lr = to_linear(ours), to_linear(lr)
+            ours = self._low(
+                functional.avg_pool2d(ours, self.scale)
+            )  # pixel areas coincide: a box is the exact reduction
+            lr = self._low(lr)
+            if self.linear:
+                ours, lr = to_compressed(ours), to_compressed(lr)
+            return (ours - lr).abs().mean()
+
+    @torch.no_grad()
+    def floor(self, hr: Tensor, lr: Tensor) -> float:
+        """The pair's own shift: what the term gives for the true HR picture. Shapes and range as for the term."""
+        return float(self(hr, lr))
+
+    def _low(self, picture: Tensor) -> Tensor:
+        """Separable low-pass; at the border over the pixels that there are."""
+        channels, length = picture.shape[1], self.weights.numel()
+        weights = self.weights.to(picture)
+        ones = torch.ones_like(picture[:1, :1])
+        for shape, padding in (((1, 1, length, 1), (length // 2, 0)), ((1, 1, 1, length), (0, length // 2))):
+            kernel = weights.view(shape)
+            picture = functional.conv2d(picture, kernel.repeat(channels, 1, 1, 1), padding=padding, groups=channels)
+            ones = functional.conv2d(ones, kernel, padding=padding)
+        return picture / ones

@@ -78,16 +78,15 @@ def batches(
     if patches.batch % ranks or not 0 <= rank < ranks:
         raise ValueError(f"a batch of {patches.batch} cannot be shared by {ranks} processes, as number {rank}")
     made = _Steps(patches, rank, ranks)
-    steps = range(first, last)
-    loader = DataLoader(
+    yield from DataLoader(
         made,
         batch_size=None,
-        sampler=steps,
+        sampler=range(first, last),
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
+        generator=torch.Generator(),  # of its own: it draws seeds, and the run's state must not move
     )
-    yield from loader
 
 
 class _Steps(Dataset[Batch]):

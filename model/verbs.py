@@ -10,12 +10,14 @@ import typer
 from deepupscale.errors import UsageError, one_line
 
 if TYPE_CHECKING:
+    from model.meter import Pace
     from model.pack import PackReport, PairReport
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to a command."""
     app.command()(pack)
+    app.command()(train)
 
 
 def pack(
@@ -70,6 +72,55 @@ def pack(
     say(one_line(summary(report)))
     if json_file is not None:
         write_json(json_file, report.document())
+
+
+def train(
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="A YAML file, or the name of a preset.")],
+    run: Annotated[
+        Path | None,
+        typer.Argument(metavar="RUN", help="The run's folder; runs/ and the configuration's name if left out."),
+    ] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override, as in data.batch=8. Repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    steps: Annotated[int | None, typer.Option("--for", min=1, help="Stop after so many steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of configurations and stop.")] = False,
+) -> None:
+    """Train a generator on a store of pairs.
+
+    Ctrl-C stops after the step that it is in and writes a checkpoint; --resume goes on as if it had never stopped.
+    """
+    import json
+
+    from deepupscale.cli.output import say
+    from model import config as configuration
+
+    if schema:
+        say(json.dumps(configuration.schema(), indent=1))
+        return
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {device}: use auto, cpu or cuda")
+    asked = configuration.load(config, overrides or [])
+    from model.train import Slice
+    from model.train import train as run_it
+
+    progress = run_it(asked, run or Path("runs") / asked.name, Slice(steps, minutes), resume, device, _tell_pace)
+    skipped = f", {progress.skipped} skipped" if progress.skipped else ""
+    say(f"{progress.step} steps done{skipped}; checkpoints in {(run or Path('runs') / asked.name) / 'checkpoints'}")
+
+
+def _tell_pace(pace: Pace) -> None:
+    from deepupscale.cli.output import say
+
+    figures = " ".join(f"{name} {value:.4g}" for name, value in pace.figures.items())
+    left = f"{pace.left / 60.0:.0f} min" if pace.left < 7200.0 else f"{pace.left / 3600.0:.1f} h"
+    say(
+        f"[{pace.step}/{pace.steps}] {pace.stage} {pace.per_second:.2f} it/s, {pace.waiting:.0%} waiting for data, "
+        f"{left} left: {figures}"
+    )
 
 
 def describe(report: PairReport) -> str:

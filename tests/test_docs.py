@@ -48,6 +48,7 @@ def test_the_table_of_kinds_is_complete() -> None:
         ("render-pairs", "docs/pairs.md"),
         ("pack", "docs/pairs.md"),
         ("contact-sheet", "docs/pairs.md"),
+        ("train", "docs/training.md"),
     ],
 )
 def test_every_option_is_in_the_documents(verb: str, document: str) -> None:

@@ -1,0 +1,75 @@
+"""What a run minimises, built from its configuration: the terms, and their weights by stage."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from deepupscale.errors import UsageError
+from model.checkpoint import load_aov_features, load_vgg
+from model.config import LossConfig, WeightsConfig
+from model.loader import CONTEXT, Batch
+from model.losses import (
+    Adversarial,
+    ColourShift,
+    Combine,
+    DiscriminatorFeatures,
+    FeatureLoss,
+    Fidelity,
+    OwnFeatures,
+    Total,
+    Vgg,
+    frozen,
+)
+from model.networks import Discriminator
+
+
+class Objective:
+    """Both sides of the game.
+
+    Args:
+        config: How each term is computed.
+        discriminator: The opponent; None where no stage needs one.
+        device: Where the networks are.
+
+    Raises:
+        UsageError: Discriminator features without a discriminator.
+        ModelError: A feature network's file is damaged or foreign.
+    """
+
+    def __init__(self, config: LossConfig, discriminator: Discriminator | None, device: torch.device) -> None:
+        self.fidelity = Fidelity(config.fidelity, config.domain)
+        self.colour_shift = ColourShift(**config.colour_shift.model_dump())
+        self.adversarial = Adversarial(config.adversarial)
+        self.discriminator = discriminator
+        self._source, self._device = config.feature, device
+        self._features: FeatureLoss | None = None
+
+    def generator(self, weights: WeightsConfig, sr: Tensor, batch: Batch) -> Total:
+        """What the generator pays for its pictures of one batch; see the weights for which terms count."""
+        combine = Combine(weights.model_dump())
+        lr = batch.lr[..., CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
+        terms = {"fidelity": self.fidelity(sr, batch.hr), "colour_shift": self.colour_shift(sr, lr)}
+        if combine.wants("feature"):
+            terms["feature"] = self._feature_loss()(sr, batch.hr)
+        if combine.wants("adversarial"):
+            assert self.discriminator is not None
+            with frozen(self.discriminator):
+                fake = self.discriminator(sr).logits
+                real = self.discriminator(batch.hr).logits if self.adversarial.relativistic else None
+            terms["adversarial"] = self.adversarial.generator(fake, real)
+        return combine(**terms)
+
+    def _feature_loss(self) -> FeatureLoss:
+        if self._features is None:
+            source, file = self._source.source, self._source.file
+            if source == "discriminator":
+                if self.discriminator is None:
+                    raise UsageError("loss.feature.source is discriminator, but no stage trains one")
+                self._features = FeatureLoss(DiscriminatorFeatures(self.discriminator))
+            else:
+                assert file is not None
+                own = source == "aov"
+                network = (load_aov_features if own else load_vgg)(file).to(self._device)
+                self._features = FeatureLoss(OwnFeatures(network) if own else Vgg(network))  # type: ignore[arg-type]
+        return self._features

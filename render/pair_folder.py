@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from deepupscale.errors import UsageError
+from deepupscale.temporary import sweep_stale
 from render import manifest
 from render.jobs import Job, Settings, asked_of
 from render.manifest import MANIFEST, PairRecord
@@ -43,13 +44,22 @@ def only_one(out: Path) -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise UsageError(f"{out}: another render-pairs is at work in it: wait, or use another folder") from None
-        shutil.rmtree(work, ignore_errors=True)  # of a run that was killed
+        _sweep(out, work)
         try:
             work.mkdir(exist_ok=True)
             # A name of its own: a Blender that outlives a killed run may still write to that run's place.
             yield Path(tempfile.mkdtemp(dir=work))
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+
+def _sweep(out: Path, work: Path) -> None:
+    """Remove what a run that was killed left half-done."""
+    shutil.rmtree(work, ignore_errors=True)
+    for folder in (out / "lr", out / "hr"):
+        sweep_stale(folder)
+    for unfinished in out.glob(f".{MANIFEST}.*"):
+        unfinished.unlink(missing_ok=True)
 
 
 def kept_pairs(out: Path, jobs: Sequence[Job], settings: Settings) -> dict[str, PairRecord]:

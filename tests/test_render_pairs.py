@@ -20,6 +20,7 @@ import pytest
 from commands import tree
 
 from deepupscale.cli.app import invoke
+from deepupscale.temporary import temporary_name
 from render.scenes import KINDS, kind_of
 
 FAKE = Path(__file__).with_name("fake_blender.py")
@@ -248,6 +249,20 @@ def test_a_run_that_is_stopped_goes_on_where_it_was(
     assert code == 0
     assert out.count("skipped") == done
     assert tree(Path("pairs")) == tree(Path("whole"))
+
+
+def test_what_a_killed_run_left_half_done_is_swept(render: Render) -> None:
+    render("pairs", "--scenes", 1)
+    before = tree(Path("pairs"))
+    gone = subprocess.Popen([sys.executable, "-c", ""])  # its number is free again
+    gone.wait()
+    name = temporary_name(Path("pairs/hr/scene00009.0012.exr"))
+    name.with_name(name.name.replace(str(os.getpid()), str(gone.pid))).write_bytes(b"half")
+    Path("pairs/.manifest.jsonl.123").write_text("half")
+    Path("pairs/.work/old").mkdir(parents=True)
+    assert render("pairs", "--scenes", 1)[0] == 0
+    assert tree(Path("pairs")) == before
+    assert not Path("pairs/.work").exists()
 
 
 def test_a_line_of_the_manifest_that_was_cut_off_is_rendered_again(render: Render) -> None:

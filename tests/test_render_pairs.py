@@ -162,18 +162,6 @@ def test_a_pair_that_fails_is_told_of_and_tried_again_next_time(render: Render, 
     assert len(records()) == 3
 
 
-def test_a_blender_that_hangs_is_given_up(blender: Path, tmp_path: Path) -> None:
-    from render.workers import Worker, WorkerDiedError
-
-    os.environ["FAKE_BLENDER_SECONDS"] = "60"
-    try:
-        with Worker([str(blender)], tmp_path / "log", timeout=0.5) as worker, pytest.raises(WorkerDiedError) as caught:
-            worker.ask({"probe": "a.blend", "camera": None})
-    finally:
-        del os.environ["FAKE_BLENDER_SECONDS"]
-    assert "killed after 0 s" in str(caught.value) or "killed after 1 s" in str(caught.value)
-
-
 def test_a_picture_that_cannot_be_read_back_stops_the_run(render: Render) -> None:
     code, _, err = render("pairs", "--scenes", 3, "--processes", 1, accidents={1: "empty"})
     assert code == 1
@@ -362,50 +350,6 @@ def test_a_damaged_manifest_is_refused_and_left_alone(render: Render, line: str,
     assert "manifest.jsonl: line 2" in err
     assert says in err
     assert tree(Path("pairs")) == before
-
-
-def test_without_blender_one_line_says_how_to_get_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.delenv("DEEPUPSCALE_BLENDER", raising=False)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("render.workers.own_blender", lambda: tmp_path / "none")
-    monkeypatch.setattr("render.workers.find_spec", lambda _: None)
-    assert invoke(["render-pairs", str(tmp_path / "pairs")]) == 2
-    assert "run 'deepupscale install-blender' (360 MB), or name a Blender 4.5 with --blender" in capsys.readouterr().err
-    assert not (tmp_path / "pairs").exists()
-
-
-@pytest.mark.parametrize(
-    ("python", "says"),
-    [("/no/such/python", "/no/such/python does not run"), ("false", "false does not run: exit status 1")],
-)
-def test_blender_is_not_installed_with_what_is_no_python(
-    python: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("render.workers.own_blender", lambda: tmp_path / "blender")
-    assert invoke(["install-blender", "--python", python]) == 2
-    err = capsys.readouterr().err
-    assert says in err
-    assert err.count("\n") == 1
-    assert not (tmp_path / "blender").exists()
-
-
-def test_an_installation_that_fails_leaves_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """A Python that says it is 3.11, makes an environment, and whose pip fails."""
-    python = tmp_path / "python"
-    python.write_text(
-        '#!/bin/sh\nif [ "$1" = -c ]; then echo 3.11; exit; fi\n'
-        'made="$4/bin/python"; mkdir -p "$4/bin"\n'
-        'printf "#!/bin/sh\\necho no network >&2; exit 1\\n" > "$made"; chmod +x "$made"\n'
-    )
-    python.chmod(0o755)
-    monkeypatch.setattr("render.workers.own_blender", lambda: tmp_path / "blender")
-    assert invoke(["install-blender", "--python", str(python)]) == 2
-    assert f"{tmp_path / 'blender'}: pip cannot install bpy==4.5.*: no network" in capsys.readouterr().err
-    assert not (tmp_path / "blender").exists()
 
 
 def test_kinds_come_in_rounds_that_hold_each() -> None:

@@ -27,7 +27,7 @@ from model.pixel_filters import box, reduce_whole
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-REC709 = np.array((0.2126, 0.7152, 0.0722))  # luminance of scene-linear Rec.709 red, green and blue
+LUMINANCE = np.array((0.2126, 0.7152, 0.0722))  # luminance of scene-linear Rec.709 red, green and blue
 MID_GREY = 0.18  # scene-linear
 STOPS = tuple(range(-10, 7))  # edges of colour_drift's bins about mid-grey: 0.00018 to 11.5 scene-linear
 
@@ -179,7 +179,7 @@ def colour_drift(output: Float32, reference: Float32, bins: Sequence[float] = ST
     if not (math.isfinite(sigma) and sigma >= 0.0):
         raise ValueError(f"colour_drift needs a sigma of 0 or more, got {sigma}")
     ours, truth = (_low_passed(p, sigma).reshape(-1, 3) for p in (a, b))
-    luminance = truth @ REC709
+    luminance = truth @ LUMINANCE
     count = edges.size - 1
     place = np.digitize(luminance, MID_GREY * 2.0**edges) - 1
     inside = (place >= 0) & (place < count)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepupscale.errors import MissingExtraError
+from model.metrics import LUMINANCE
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -21,7 +22,6 @@ PU21_NITS = (0.005, 10000.0)  # luminances that PU21 is fitted for; others are c
 # quality metrics for HDR", Picture Coding Symposium 2021; the one its authors recommend. Their p1 to p7.
 _PU21 = (0.353487901, 0.3734658629, 8.277049286e-05, 0.9062562627, 0.09150303166, 0.9099517204, 596.3148142)
 
-_REC709 = np.array((0.2126, 0.7152, 0.0722))
 _BLACK = 1e-6  # scene-linear luminance: a reference nowhere above it has no exposure of its own
 _MOST_LIGHT = np.float32(65504.0)
 
@@ -111,7 +111,7 @@ def hdr_flip(reference: Float32, test: Float32) -> HdrFlip:
         negatives += int(np.count_nonzero(picture < 0.0))
         infinities += int(np.count_nonzero(picture > _MOST_LIGHT))
         clean.append(np.ascontiguousarray(np.clip(picture, 0.0, _MOST_LIGHT), np.float32))
-    black = float((clean[0].astype(np.float64) @ _REC709).max()) < _BLACK
+    black = float((clean[0].astype(np.float64) @ LUMINANCE).max()) < _BLACK
     exposures = {"startExposure": 0.0, "stopExposure": 0.0} if black else {}
     mean = flip.evaluate(clean[0], clean[1], "HDR", applyMagma=False, parameters=exposures)[1]
     return HdrFlip(float(mean), negatives, infinities)

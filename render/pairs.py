@@ -45,8 +45,6 @@ class Summary:
     """What a run did, and what the folder holds."""
 
     records: list[PairRecord] = field(default_factory=list[PairRecord])
-    rendered: int = 0
-    skipped: int = 0
     failed: list[str] = field(default_factory=list[str])
 
     @property
@@ -87,7 +85,6 @@ def render_pairs(
         todo: list[Job] = []
         for job in jobs:
             if job.name in kept:
-                summary.skipped += 1
                 tell(f"skipped {job.name}, done before", False)
             else:
                 todo.append(job)
@@ -129,7 +126,6 @@ def _take(
         return
     manifest.append(out, record)
     summary.records.append(record)
-    summary.rendered += 1
     width, height = record.size
     what = f"{record.name} {record.scene['kind']} {width}x{height} -> {2 * width}x{2 * height}"
     why = f": {record.reason}" if record.reason else ""

@@ -136,6 +136,7 @@ class Worker:
     def __init__(self, command: list[str], log: Path, timeout: float) -> None:
         self._command, self._log, self._timeout = command, log, timeout
         self._process: subprocess.Popen[str] | None = None
+        self._over = False
 
     def __enter__(self) -> Worker:
         return self
@@ -146,7 +147,8 @@ class Worker:
         self.kill()
 
     def kill(self) -> None:
-        """End the process at once, whatever it does. May be called from another thread."""
+        """End the process at once, whatever it does, and start no other. May be called from another thread."""
+        self._over = True
         if self._process is not None:
             self._process.kill()
 
@@ -181,6 +183,8 @@ class Worker:
         return said
 
     def _running(self) -> subprocess.Popen[str]:
+        if self._over:
+            raise WorkerDiedError("Blender was told to end")
         if self._process is None or self._process.poll() is not None:
             with self._log.open("wb") as log:
                 self._process = subprocess.Popen(  # noqa: S603 (no shell; the program is the user's own Blender)

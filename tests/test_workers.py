@@ -61,3 +61,11 @@ def test_an_installation_that_fails_leaves_nothing(
     assert invoke(["install-blender", "--python", str(python)]) == 2
     assert f"{tmp_path / 'blender'}: pip cannot install bpy==4.5.*: no network" in capsys.readouterr().err
     assert not (tmp_path / "blender").exists()
+
+
+def test_a_worker_that_was_ended_starts_no_other_process(tmp_path: Path) -> None:
+    worker = Worker([sys.executable, str(Path(__file__).with_name("fake_blender.py"))], tmp_path / "log", timeout=60.0)
+    assert worker.ask({"probe": "a.blend", "camera": None})["camera"] == "Camera"
+    worker.kill()
+    with pytest.raises(WorkerDiedError, match="was told to end"):
+        worker.ask({"probe": "a.blend", "camera": None})

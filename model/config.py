@@ -88,12 +88,25 @@ class FeatureConfig(_Part):
 
 
 class WeightsConfig(_Part):
-    """Weights of the four terms; the defaults are those of the 2020 paper."""
+    """Weights of the terms; the defaults are those of the 2020 paper, which knows the first four.
+
+    Attributes:
+        ms_ssim: See `model.losses.ms_ssim`; five scales from patches of 176 pixels, fewer below.
+        hdr_flip: See `model.losses.hdr_flip`.
+    """
 
     fidelity: _Weight = 1.0
     colour_shift: _Weight = 5.0
     feature: _Weight = 0.1
     adversarial: _Weight = 0.0005
+    ms_ssim: _Weight = 0.0
+    hdr_flip: _Weight = 0.0
+
+    @model_validator(mode="after")
+    def _something_counts(self) -> WeightsConfig:
+        if not any(self.model_dump().values()):
+            raise ValueError("one weight must be above 0, or there is nothing to learn from")
+        return self
 
 
 class LossConfig(_Part):
@@ -208,7 +221,7 @@ def load(source: str, overrides: Sequence[str] = ()) -> TrainConfig:
     except FileNotFoundError:
         presets = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
         raise UsageError(f"{path}: there is no such file; presets are {presets}") from None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"{path}: is no YAML: {one_line(str(error))}") from None
     if not isinstance(document, dict):
         raise UsageError(f"{path}: is no mapping of names to values")
@@ -235,8 +248,9 @@ def _override(document: dict[str, Any], text: str) -> None:
             raise UsageError(f"--set {text}: {key} is a value, nothing lies below it")
     try:
         place[keys[-1]] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise UsageError(f"--set {text}: the value is no YAML") from None
+    except (ValueError, yaml.YAMLError, RecursionError):  # ValueError: a date or a number that cannot be
+        shown = text if len(text) <= 100 else f"{text[:97]}..."
+        raise UsageError(f"--set {shown}: the value is no YAML") from None
 
 
 def dump(config: TrainConfig) -> str:

@@ -16,10 +16,12 @@ from model.losses import (
     DiscriminatorFeatures,
     FeatureLoss,
     Fidelity,
+    HdrFlipLoss,
     OwnFeatures,
     Total,
     Vgg,
     frozen,
+    ms_ssim,
 )
 from model.networks import Discriminator
 
@@ -41,9 +43,12 @@ class Objective:
         self.fidelity = Fidelity(config.fidelity, config.domain)
         self.colour_shift = ColourShift(**config.colour_shift.model_dump())
         self.adversarial = Adversarial(config.adversarial)
+        self.hdr_flip = HdrFlipLoss()
         self.discriminator = discriminator
         self._source, self._device = config.feature, device
         self._features: FeatureLoss | None = None
+        if config.feature.file is not None:
+            self._feature_loss()  # what is wrong with the file is told now, not when the stage that wants it begins
 
     def generator(self, weights: WeightsConfig, sr: Tensor, batch: Batch) -> Total:
         """What the generator pays for its pictures of one batch; see the weights for which terms count."""
@@ -58,6 +63,10 @@ class Objective:
                 fake = self.discriminator(sr).logits
                 real = self.discriminator(batch.hr).logits if self.adversarial.relativistic else None
             terms["adversarial"] = self.adversarial.generator(fake, real)
+        if combine.wants("ms_ssim"):
+            terms["ms_ssim"] = ms_ssim(sr, batch.hr)
+        if combine.wants("hdr_flip"):
+            terms["hdr_flip"] = self.hdr_flip(sr, batch.hr)
         return combine(**terms)
 
     def _feature_loss(self) -> FeatureLoss:

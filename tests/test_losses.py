@@ -13,6 +13,7 @@ from model.losses import (  # noqa: E402
     ColourShift,
     Combine,
     Fidelity,
+    HdrFlipLoss,
     adversarial,
     ms_ssim,
     r1,
@@ -70,7 +71,7 @@ def test_fidelity_has_finite_values_and_gradients_at_the_extremes(kind, domain):
 
 
 def test_pictures_of_unequal_shape_are_refused_not_broadcast():
-    for term in (Fidelity("l1"), Fidelity("l2"), Fidelity("charbonnier"), ms_ssim):
+    for term in (Fidelity("l1"), Fidelity("l2"), Fidelity("charbonnier"), ms_ssim, HdrFlipLoss()):
         with pytest.raises(ValueError, match="differ in shape"):
             term(torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16))
     with pytest.raises(ValueError, match="2 times the size"):
@@ -266,6 +267,7 @@ def test_gradients_through_linear_light_are_those_of_the_values(make):
         *(lambda a, b, k=k: Adversarial(k).generator(a, b) for k in KINDS),
         *(lambda a, b, k=k: Adversarial(k).discriminator(a, b) for k in KINDS),
         ms_ssim,
+        HdrFlipLoss(),
     ],
 )
 def test_terms_are_float32_under_autocast(term):

@@ -4,6 +4,7 @@ from model.losses.adversarial import Adversarial, r1
 from model.losses.colour_shift import ColourShift
 from model.losses.features import DiscriminatorFeatures, FeatureLoss, FeatureSource, OwnFeatures, Vgg, frozen
 from model.losses.fidelity import Fidelity
+from model.losses.hdr_flip import HdrFlipLoss
 from model.losses.ms_ssim import ms_ssim
 from model.losses.total import PAPER_WEIGHTS, Combine, Total
 
@@ -16,6 +17,7 @@ __all__ = [
     "FeatureLoss",
     "FeatureSource",
     "Fidelity",
+    "HdrFlipLoss",
     "OwnFeatures",
     "Total",
     "Vgg",

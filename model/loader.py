@@ -6,7 +6,7 @@ Step ``n`` of a run has the patches ``n * batch`` to ``(n + 1) * batch - 1``; pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,9 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from deepupscale.errors import DeepUpscaleError
+from model.augment import Augmentation
+from model.config import TrainConfig
 from model.pairs import MARGIN, upsample_batch
 from model.pixel_filters import Float32
-from model.sampling import StorePatches
+from model.sampling import StorePatches, StoreSampler
+from model.steps import TrainingError
+from model.store import Store
 from model.store_format import BEAUTY
 
 CONTEXT = 8  # LR pixels around a patch that a network sees: its zero padding then hardly reaches what is scored
@@ -56,6 +61,22 @@ def inner(residual: Tensor) -> Tensor:
     return residual[..., cut:-cut, cut:-cut]
 
 
+def patches_of(config: TrainConfig, store: Store, pairs: Sequence[int] | None = None) -> StorePatches:
+    """The patches of a run.
+
+    Args:
+        config: The run's.
+        store: Where they are cut from.
+        pairs: Numbers of the pairs that are learnt from; all if left out.
+
+    Raises:
+        StoreError: No pair is as large as a patch.
+    """
+    sampler = StoreSampler(store, config.data.patch // 2, config.data.importance, pairs)
+    augmentation = Augmentation(**config.data.augmentation.model_dump())
+    return StorePatches(sampler, augmentation, config.seed, config.data.batch, CONTEXT)
+
+
 def batches(
     patches: StorePatches, first: int, last: int, workers: int = 0, rank: int = 0, ranks: int = 1, pin: bool = False
 ) -> Iterator[Batch]:
@@ -72,13 +93,15 @@ def batches(
 
     Raises:
         ValueError: A context or a share that cannot be meant.
+        StoreError: The store is damaged.
+        TrainingError: A process that makes patches has died.
     """
     if patches.context != CONTEXT:
         raise ValueError(f"patches must come with {CONTEXT} LR pixels of context, not {patches.context}")
     if patches.batch % ranks or not 0 <= rank < ranks:
         raise ValueError(f"a batch of {patches.batch} cannot be shared by {ranks} processes, as number {rank}")
     made = _Steps(patches, rank, ranks)
-    yield from DataLoader(
+    loader = DataLoader(
         made,
         batch_size=None,
         sampler=range(first, last),
@@ -87,15 +110,40 @@ def batches(
         prefetch_factor=4 if workers else None,
         generator=torch.Generator(),  # of its own: it draws seeds, and the run's state must not move
     )
+    try:
+        for batch in loader:
+            if isinstance(batch, _Refused):
+                raise batch.error
+            yield batch
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            f"{patches.sampler.store.path}: a process that makes patches has died: {error}: it may want more memory; "
+            "go on by --resume with fewer of them, as in --set data.workers=0"
+        ) from None
 
 
-class _Steps(Dataset[Batch]):
+@dataclass(frozen=True)
+class _Refused:
+    """What a process that makes patches hands over instead of a batch; an exception would come with its traceback."""
+
+    error: DeepUpscaleError
+
+
+class _Steps(Dataset["Batch | _Refused"]):
     """The share of a step, by the step's number."""
 
     def __init__(self, patches: StorePatches, rank: int, ranks: int) -> None:
         self._patches, self._rank, self._ranks = patches, rank, ranks
 
-    def __getitem__(self, step: int) -> Batch:
+    def __getitem__(self, step: int) -> Batch | _Refused:
+        try:
+            return self._made(step)
+        except DeepUpscaleError as error:
+            return _Refused(error)
+
+    def _made(self, step: int) -> Batch:
         size = self._patches.batch
         made = [self._patches[number] for number in range(step * size + self._rank, (step + 1) * size, self._ranks)]
         lr = np.stack([low[BEAUTY] for low, _ in made])

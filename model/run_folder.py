@@ -1,4 +1,4 @@
-"""The folder of a training run, in a layout that other programs may rely on (`docs/run-folder.md`).
+"""The folder of a training run, in a layout that other programs may rely on (`docs/training.md`).
 
 config.yaml                        what was asked for, every value written out
 environment.json                   machine, versions, code revision, dataset id
@@ -10,12 +10,13 @@ validation/step_0001000/           NAME.lr.exr, .sr.exr, .hr.exr, .error.exr and
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -28,10 +29,12 @@ from deepupscale import __version__
 from deepupscale.errors import UsageError, WriteError
 from model import config as configuration
 from model.config import TrainConfig
+from model.event_file import EventFile
 from model.pixel_filters import Float32
 from render.exr_file import write_planes
 
 _HALF_MAX = 65504.0
+_FREE = ("data.store", "data.workers", "checkpoint_every", "keep")  # may change on a resume: no step depends on them
 
 
 class RunFolder:
@@ -63,8 +66,8 @@ class RunFolder:
             _check_same(started, config)
         elif writes and path.is_dir() and any(path.iterdir()):
             raise UsageError(f"{path}: is not empty: go on with its run by --resume, or name another folder")
-        self._writes = writes
-        self._events: Any = None
+        self._writes, self._resumed = writes, resume
+        self._events: EventFile | None = None
         if not writes:
             return
         try:
@@ -81,16 +84,26 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._writes:
-            self._metrics.close()
-        if self._events is not None:
-            self._events.close()
+        with contextlib.suppress(OSError):  # what was logged is flushed; on a full disk that was told already
+            if self._writes:
+                self._metrics.close()
+            if self._events is not None:
+                self._events.close()
 
     def describe(self, dataset: str) -> None:
-        """Write down what the run runs on."""
-        if not self._writes:
-            return
-        _write(self.path / "environment.json", json.dumps(environment(dataset), indent=1) + "\n")
+        """Write down what the run runs on.
+
+        Raises:
+            UsageError: A run that goes on was begun with another dataset.
+        """
+        file = self.path / "environment.json"
+        if self._resumed and (before := _dataset(file)) not in (None, dataset):
+            raise UsageError(
+                f"{self.path}: was begun with dataset {before}, the store now holds {dataset}: "
+                "name the store that it was begun with"
+            )
+        if self._writes:
+            _write(file, json.dumps(environment(dataset), indent=1) + "\n")
 
     def go_on_after(self, step: int) -> None:
         """Forget figures of steps that will be done again."""
@@ -99,31 +112,31 @@ class RunFolder:
         self._metrics.close()
         file = self.path / "metrics.jsonl"
         kept: list[str] = []
-        for line in file.read_text(encoding="utf-8").splitlines():
+        with _writing(file):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        for line in lines:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
             except (ValueError, KeyError, TypeError):
                 continue  # a line that was cut off when the run was killed
         _write(file, "".join(kept))
-        self._metrics = file.open("a", encoding="utf-8")
+        with _writing(file):
+            self._metrics = file.open("a", encoding="utf-8")
 
     def log(self, step: int, kind: Literal["train", "validation"], figures: Mapping[str, float]) -> None:
-        """Add figures, to the lines and to TensorBoard where its package is installed. Not-a-numbers become null."""
+        """Add figures, to the lines and for TensorBoard. Not-a-numbers become null.
+
+        Raises:
+            WriteError: They cannot be written.
+        """
         ready = {name: value if math.isfinite(value) else None for name, value in figures.items()}
-        self._metrics.write(json.dumps({"step": step, "kind": kind, **ready}) + "\n")
-        self._metrics.flush()
-        events = self._tensorboard()
-        for name, value in figures.items():
-            events.add_scalar(f"{kind}/{name}", value, step)
-        events.flush()
-
-    def _tensorboard(self) -> Any:
-        if self._events is None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._events = SummaryWriter(str(self.path))
-        return self._events
+        with _writing(self.path / "metrics.jsonl"):
+            self._metrics.write(json.dumps({"step": step, "kind": kind, **ready}) + "\n")
+            self._metrics.flush()
+        with _writing(self.path / "events.out.tfevents"):
+            self._events = self._events or EventFile(self.path)
+            self._events.add(step, {f"{kind}/{name}": value for name, value in figures.items()})
 
     def write_validation(self, step: int, name: str, pictures: Mapping[str, Float32]) -> None:
         """Write one crop's pictures as EXR.
@@ -133,17 +146,21 @@ class RunFolder:
             name: Of the crop; the files' stem.
             pictures: ``lr``, ``sr``, ``hr`` scene-linear and ``error`` compressed, (height, width, 3) each.
         """
-        folder = self.path / "validation" / f"step_{step:07d}"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._validation(step)
         for which, picture in pictures.items():
             half = np.clip(np.nan_to_num(picture), -_HALF_MAX, _HALF_MAX).astype(np.float16)
             planes: dict[str, NDArray[Any]] = {c: np.ascontiguousarray(half[:, :, i]) for i, c in enumerate("RGB")}
             write_planes(folder / f"{name}.{which}.exr", planes, {"software": f"DeepUpscale {__version__} train"})
 
+    def _validation(self, step: int) -> Path:
+        folder = self.path / "validation" / f"step_{step:07d}"
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def write_scores(self, step: int, scores: Mapping[str, Mapping[str, float]]) -> None:
         """Write the figures of a validation's crops, by crop and figure, beside their pictures."""
-        folder = self.path / "validation" / f"step_{step:07d}"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._validation(step)
         ready = {n: {k: v if math.isfinite(v) else None for k, v in figures.items()} for n, figures in scores.items()}
         _write(folder / "scores.json", json.dumps(ready, indent=1) + "\n")
 
@@ -178,14 +195,24 @@ def _revision() -> str:
         return "unknown"
 
 
+def _dataset(file: Path) -> str | None:
+    """The dataset id that was written down; None where there is none, as after a kill in the first moments."""
+    try:
+        found = json.loads(file.read_text(encoding="utf-8")).get("dataset")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, str) else None
+
+
 def _check_same(started: Path, config: TrainConfig) -> None:
-    """A run goes on as it was begun.
+    """A run goes on as it was begun; where its store lies and how it is read may change.
 
     Raises:
         UsageError: Something else is asked for now.
     """
     before, now = (_flat(each.model_dump(mode="json")) for each in (configuration.load(str(started)), config))
-    if different := [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]:
+    names = sorted({*before, *now} - {*_FREE})
+    if different := [name for name in names if before.get(name) != now.get(name)]:
         name = different[0]
         raise UsageError(
             f"{started.parent}: was begun with {name} {before.get(name)}, now {now.get(name)} is asked for"
@@ -202,9 +229,17 @@ def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 def _write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from None
+        with _writing(path):
+            temporary.write_text(text, encoding="utf-8")
+            temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """What the system says against writing there, as our error."""
+    try:
+        yield
+    except OSError as error:
+        raise WriteError(f"{path}: cannot be written: {error.strerror or error}: is the disk full?") from None

@@ -116,10 +116,20 @@ def split(store: Store, held_out: float) -> tuple[list[int], list[int]]:
     kept: list[int] = []
     held: list[int] = []
     for number, pair in enumerate(store.pairs):
-        shot = re.sub(r"[._-]?\d+$", "", pair.name) or pair.name
-        place = int.from_bytes(hashlib.sha256(shot.encode()).digest()[:8], "big") / 2.0**64
-        (held if place < held_out else kept).append(number)
+        (held if is_held_out(pair.name, held_out) else kept).append(number)
     return kept, held
+
+
+def is_held_out(pair: str, share: float) -> bool:
+    """Whether :func:`split` holds out the pair of this name."""
+    place = int.from_bytes(hashlib.sha256(shot_of(pair)[0].encode()).digest()[:8], "big") / 2.0**64
+    return place < share
+
+
+def shot_of(pair: str) -> tuple[str, int | None]:
+    """A pair's scene or shot and its frame: ``scene00003.0012`` is frame 12 of scene00003."""
+    match = re.fullmatch(r"(.*?)[._-]?(\d+)", pair)
+    return (match[1] or pair, int(match[2])) if match else (pair, None)
 
 
 def _choose(weights: Float64, rng: np.random.Generator) -> int:

@@ -63,12 +63,10 @@ def write(
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         for name, tensors in groups.items():
-            ready = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
-            save_file(ready, temporary / f"{name}.safetensors", dict(metadata or {}))
+            _save(temporary / f"{name}.safetensors", tensors, metadata)
         (temporary / _STATE).write_text(json.dumps({**state, "step": step}, allow_nan=False) + "\n", encoding="utf-8")
         for file in temporary.iterdir():
-            file.chmod(0o644)  # safetensors makes files that only their owner may read
-            _sync(file)
+            _finish(file)
         shutil.rmtree(place, ignore_errors=True)
         temporary.rename(place)
         _sync(folder)
@@ -79,6 +77,25 @@ def write(
     for old in steps(folder)[:-keep]:
         shutil.rmtree(old, ignore_errors=True)
     return place
+
+
+def write_tensors(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
+    """Write one safetensors file, whole or not at all; what lies there is replaced.
+
+    Raises:
+        WriteError: It cannot be written; what was there is untouched.
+    """
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _save(temporary, tensors, metadata)
+        _finish(temporary)
+        temporary.replace(file)
+        _sync(file.parent)
+    except (OSError, SafetensorError) as error:
+        raise WriteError(f"{file}: cannot be written: {error}: is the disk full?") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def steps(folder: Path) -> list[Path]:
@@ -100,13 +117,13 @@ def read(place: Path) -> tuple[Groups, dict[str, Any]]:
         if not isinstance(state, dict) or not isinstance(state.get("step"), int):
             raise ModelError(f"{place / _STATE}: is no state of a snapshot")
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{place}: is no whole snapshot: {error}: resume from an older one") from None
+        raise ModelError(f"{place}: is no whole snapshot: {error}") from None
     groups: Groups = {}
     for file in sorted(place.glob("*.safetensors")):
         try:
             groups[file.stem] = load_file(file)
         except (OSError, SafetensorError, ValueError) as error:
-            raise ModelError(f"{file}: is damaged or no safetensors file: {error}: resume from an older one") from None
+            raise ModelError(f"{file}: is damaged or no safetensors file: {error}") from None
     return groups, state
 
 
@@ -136,6 +153,16 @@ def restore_optimiser(optimiser: torch.optim.Optimizer, flat: Mapping[str, Tenso
         if index >= len(parameters) or shapes - {tuple(parameters[index].shape)}:
             raise ModelError("the optimiser's tensors do not fit the network: the snapshot is another configuration's")
     optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+
+
+def _save(file: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str] | None) -> None:
+    ready = {key: tensor.detach().cpu().contiguous() for key, tensor in tensors.items()}
+    save_file(ready, file, dict(metadata or {}))
+
+
+def _finish(file: Path) -> None:
+    file.chmod(0o644)  # safetensors makes files that only their owner may read
+    _sync(file)
 
 
 def _sync(path: Path) -> None:

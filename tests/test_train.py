@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -62,6 +63,31 @@ def assert_same(one: Path, other: Path) -> None:
     for group, tensors in a.items():
         for name, tensor in tensors.items():
             assert torch.equal(tensor, b[group][name]), f"{group} {name}"
+
+
+@pytest.mark.parametrize("module", ["torch", "yaml", "lmdb", "safetensors", "tensorboard"])
+def test_a_missing_package_is_named(
+    module: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *_: None if name == module else found(name))
+    assert invoke(["train", "default"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"deepupscale: error: deepupscale train needs the package {module}: pip install 'deepupscale[train]'"
+
+
+def test_a_run_goes_on_with_its_dataset_wherever_that_lies(store: Path, tmp_path: Path) -> None:
+    train(tiny(store), tmp_path / "run", Slice(steps=3), device="cpu")
+    shutil.copytree(store, tmp_path / "moved")
+    moved = tiny(tmp_path / "moved", "data.workers=1", "keep=1")
+    assert train(moved, tmp_path / "run", Slice(steps=1), resume=True, device="cpu").step == 4
+    pack([PAIRS], tmp_path / "other", PackOptions(aovs=()), lambda *_: None)
+    before = tree(tmp_path / "run" / "checkpoints")
+    with pytest.raises(UsageError, match=r"was begun with dataset [0-9a-f]+, the store now holds"):
+        train(tiny(tmp_path / "other"), tmp_path / "run", resume=True, device="cpu")
+    assert tree(tmp_path / "run" / "checkpoints") == before
 
 
 def test_both_stages_run_and_the_folder_is_as_documented(store: Path, tmp_path: Path) -> None:

@@ -20,16 +20,16 @@ from torch import nn
 from torch.export import Dim
 
 from deepupscale.devices import Precision, cpu_precisions
-from deepupscale.fields import Kind
 from deepupscale.model_file import ModelFile, load_model
-from deepupscale.promise import METADATA_KEY, Input, LogTransfer, Metric, Output, Promise, Training, Verification
+from deepupscale.promise import METADATA_KEY, Metric, Promise, Training, Verification
 from deepupscale.range_compression import RangeCompression
 from deepupscale.session import open_session
 from model.checkpoint import load_generator
+from model.networks import Generator
 from model.procedural import procedural_image
+from model.torch_session import INPUT, OUTPUT, TorchSession, upscale_tensors
 
 OPSET = 20
-INPUT, OUTPUT = "plate", "residual"
 
 
 def measure_halo(network: nn.Module, largest: int = 128) -> int:
@@ -116,6 +116,18 @@ def verify(network: nn.Module, path: Path) -> list[Verification]:
     return found
 
 
+def slow_ramp(network: Generator) -> dict[str, float]:
+    """Largest |residual| on a grey ramp from 0.1 to 1.0 over 2000 pixels, by precision: what could show as bands."""
+    row = np.linspace(0.1, 1.0, 2000, dtype=np.float32)
+    ramp = RangeCompression().compress(np.broadcast_to(row, (1, 3, 80, 2000)).copy())
+    cut = 2 * network.receptive_radius
+    found: dict[str, float] = {}
+    for precision in ("f32", "bf16"):
+        residual = TorchSession(network, "cpu", precision).run({INPUT: ramp})[OUTPUT]
+        found[precision] = float(np.abs(residual[:, :, cut:-cut, cut:-cut]).max())
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("checkpoint", type=Path, help="weights as safetensors, with their JSON description beside them")
@@ -132,22 +144,14 @@ def main() -> None:
     network = load_generator(options.checkpoint)
     graph = export_graph(network)
     metrics = json.loads(options.metrics.read_text()) if options.metrics else []
+    taken, returned = upscale_tensors()
     promise = Promise(
         task="upscale",
         name=options.name,
         model_version=options.model_version,
         licence=options.licence,
-        inputs=(Input(name=INPUT, field=Kind.COLOUR, channels=("R", "G", "B"), transfer=LogTransfer(), scale=1),),
-        outputs=(
-            Output(
-                name=OUTPUT,
-                field=Kind.COLOUR,
-                channels=("R", "G", "B"),
-                transfer=LogTransfer(),
-                scale=2,
-                residual_over=INPUT,
-            ),
-        ),
+        inputs=(taken,),
+        outputs=(returned,),
         halo=measure_halo(network),
         training=Training(
             dataset=options.dataset,
@@ -165,6 +169,8 @@ def main() -> None:
     print(f"{options.out}: {options.out.stat().st_size} bytes, halo {promise.halo}")
     for each in verified:
         print(f"  {each.runtime} {each.precision}: largest error {each.max_error:.2e} in the compressed range")
+    for precision, largest in slow_ramp(network).items():
+        print(f"  largest residual on a slow ramp in {precision}: {largest:.2e}")
 
 
 if __name__ == "__main__":

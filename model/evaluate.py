@@ -1,204 +1,250 @@
-"""Score a checkpoint on whole held-out plates beside fixed interpolation.
+"""Evaluation: contenders double the LR of pairs that hold the truth, and are scored against it.
 
-    python -m model.evaluate --checkpoint runs/first/ema.safetensors --plates FOLDER [FOLDER ...]
-
-Each plate is reduced by the box and by the Blackman-Harris filter in scene-linear light and brought back. All PSNR
-are in the compressed range with a peak of 1.0, over every pixel of the data window, borders included.
+Every pair is what a store would be packed from: rendered twice, lr/ and hr/ side by side, or HR alone, reduced here.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import logging
-from dataclasses import asdict, dataclass
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
-from PIL import Image
+from numpy.typing import NDArray
 
-from deepupscale.resample import double, kernel_radius, pad
-from model.checkpoint import load_generator
-from model.networks import Generator
-from model.pairs import CURVE, UPSAMPLE, plate_files, read_layers
-from model.pixel_filters import Float32, PixelFilter, blackman_harris, box, reduce_whole
-from model.validation import psnr, residual_of
+from deepupscale.errors import MissingExtraError, ModelError, UsageError
+from deepupscale.fields import Kind
+from deepupscale.plate import Limits
+from model.baselines import bicubic_compressed
+from model.contenders import Contender
+from model.planes import UnfitError
+from model.sampling import is_held_out, shot_of
+from model.scoring import FIGURES, drift_floor, score
+from model.sources import DEGRADE, Candidate, LeftOut, candidates, load, offered, parse_filter
+from model.store_format import BEAUTY
+from model.temporal import temporal_difference
 
-log = logging.getLogger("evaluate")
-METHODS = ("ours", "cubic", "lanczos3", "lanczos3 in linear light")
-# Frames of a shot whose other frames are trained on: kept apart from the plates that are really new.
-SAME_SHOT = ("Beachball_",)
-DEEP_SHADOW = 0.01  # scene-linear, four stops and more below mid-grey
-TILE = 256  # LR pixels; keeps the memory of whole plates in bounds
+Float32 = NDArray[np.float32]
+Scores = dict[str, float]
+
+MOTION = "backward"  # field of HR that leads to the frame before
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to evaluate.
+
+    Attributes:
+        degrade: What makes LR where there is only HR; see :func:`model.sources.parse_filter`.
+        held_out: Only the pairs that training with this share held out never sees; None for all.
+        limit: At most so many pairs, spread evenly over all; 0 for no limit.
+        flip: Also HDR-FLIP.
+        keep_incoherent: Also pairs of a plain folder whose two pictures do not show the same.
+        max_side: Largest width or height a file may claim.
+    """
+
+    degrade: str = DEGRADE
+    held_out: float | None = None
+    limit: int = 0
+    flip: bool = False
+    keep_incoherent: bool = False
+    max_side: int = 16384
+
+
+@dataclass(frozen=True)
+class Result:
+    """One pair.
+
+    Attributes:
+        pair: Its name.
+        group: What kind of scene it shows; may be empty.
+        kind: What its source is: rendered, pairs or degraded.
+        size: Width and height of HR in pixels.
+        drift_floor: The pair's own drift of colour, per cent; NaN where it is too dark for one.
+        shimmer_floor: What HR itself differs from the frame before; NaN where there is none.
+        scores: By contender and figure.
+    """
+
+    pair: str
+    group: str
+    kind: str
+    size: tuple[int, int]
+    drift_floor: float
+    shimmer_floor: float
+    scores: dict[str, Scores]
 
 
 @dataclass
-class Result:
-    """Scores of one pair, in dB: over all pixels, and over those that are not deep shadow.
+class Evaluation:
+    """All of it, as far as it has come.
 
-    The curve is so steep near black that sensor noise of 0.0001 there outweighs all else in a dark plate's score.
+    Attributes:
+        contenders: Who was compared, in the order of the tables.
+        sources: The folders.
+        options: How.
+        total: How many pairs there are to do.
+        results: Those that are done.
+        left_out: Those that could not be, each with its reason.
     """
 
-    plate: str
-    same_shot: bool
-    pixel_filter: str
-    width: int
-    height: int
-    psnr: dict[str, float]
-    psnr_lit: dict[str, float]
+    contenders: Sequence[Contender]
+    sources: Sequence[Path]
+    options: Options
+    total: int = 0
+    results: list[Result] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    @property
+    def groups(self) -> list[str]:
+        """Kinds of scenes, by name."""
+        return sorted({result.group for result in self.results if result.group})
+
+    def figures(self) -> list[str]:
+        """Names of the figures that some result has."""
+        present = {name for r in self.results for scores in r.scores.values() for name in scores}
+        return [name for name in FIGURES if name in present]
+
+    def means(self, group: str | None = None) -> dict[str, Scores]:
+        """Mean figures by contender, over all pairs or those of a group; a pair without a figure does not count."""
+        chosen = [result for result in self.results if group in (None, result.group)]
+        return {
+            each.name: {
+                name: mean(result.scores[each.name].get(name, math.nan) for result in chosen) for name in self.figures()
+            }
+            for each in self.contenders
+        }
 
 
-def interpolated(plane: Float32, kernel: str) -> Float32:
-    """A whole picture doubled, its border repeated."""
-    radius = kernel_radius(kernel)
-    return double(pad(plane, radius, radius, radius, radius), radius, kernel)
+def mean(values: Iterator[float] | Sequence[float]) -> float:
+    """Of those that are finite; NaN of none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.nan
 
 
-def upscaled(network: Generator, lr: Float32, precision: torch.dtype = torch.float32) -> Float32:
-    """A whole compressed picture doubled by the generator, by tiles with their full context (so without seams)."""
-    halo = network.receptive_radius
-    around = pad(lr, halo, halo, halo, halo)
-    out = interpolated(lr, UPSAMPLE)
-    height, width = lr.shape[:2]
-    for y in range(0, height, TILE):
-        for x in range(0, width, TILE):
-            tile = around[y : min(y + TILE, height) + 2 * halo, x : min(x + TILE, width) + 2 * halo]
-            residual = residual_of(network, tile, precision)[2 * halo : -2 * halo, 2 * halo : -2 * halo]
-            out[2 * y : 2 * y + residual.shape[0], 2 * x : 2 * x + residual.shape[1]] += residual
-    return out
+Told = Callable[[Evaluation], None]
+Shown = Callable[[str, Float32, Float32, dict[str, Float32], Float32], None]
 
 
-def evaluate_plate(network: Generator, name: str, hr: Float32, pixel_filter: PixelFilter) -> Result:
-    """All methods on one scene-linear picture, its sides cut to even numbers."""
-    hr = hr[: hr.shape[0] // 2 * 2, : hr.shape[1] // 2 * 2]
-    return compare(network, name, reduce_whole(hr, pixel_filter, 2), hr, pixel_filter.name)
+def evaluate(
+    sources: Sequence[Path],
+    contenders: Sequence[Contender],
+    options: Options | None = None,
+    told: Told | None = None,
+    shown: Shown | None = None,
+) -> Evaluation:
+    """Compare contenders.
+
+    Args:
+        sources: Folders of pairs; see :mod:`model.sources`.
+        contenders: At least one, of different names.
+        options: How.
+        told: Told after each pair.
+        shown: Given each pair's name, LR, HR, what every contender made of it, and the fixed interpolation;
+            scene-linear.
+
+    Raises:
+        UsageError: Sources or options that cannot be meant, or no pair to compare on.
+        ModelError: A model whose result is not finite, or of another size.
+        InferenceError: A runtime gave up.
+        MissingExtraError: HDR-FLIP is asked for and not installed.
+    """
+    options = options or Options()
+    pixel_filter, limits = parse_filter(options.degrade), Limits(side=options.max_side)
+    if options.flip:
+        _require_flip()
+    state = Evaluation(contenders, sources, options)
+    chosen = _chosen(state)
+    state.total = len(chosen)
+    before: _Frame | None = None
+    for candidate in chosen:
+        try:
+            specs = {spec.name: spec for spec in offered(candidate, limits)}
+            motion = specs.get(MOTION)
+            wanted = [specs[BEAUTY]] + ([motion] if motion is not None and motion.kind is Kind.MOTION else [])
+            pair = load(candidate, wanted, limits, pixel_filter, options.keep_incoherent)
+        except UnfitError as reason:
+            state.left_out.append(LeftOut(candidate.name, candidate.source, str(reason)))
+            state.total -= 1
+            continue
+        lr, hr = (planes[BEAUTY].astype(np.float32) for planes in (pair.lr, pair.hr))
+        made = {each.name: _doubled(each, candidate, lr) for each in contenders}
+        scores = {name: score(sr, hr, options.flip) for name, sr in made.items()}
+        frame = _Frame(candidate, {**made, "": hr}, pair.hr.get(MOTION) if len(wanted) > 1 else None)
+        shimmer = frame.shimmer(before)
+        for name, sheen in shimmer.items():
+            if name:
+                scores[name]["shimmer"] = sheen
+        before = frame
+        state.results.append(
+            Result(
+                candidate.name, candidate.group, candidate.kind, (hr.shape[1], hr.shape[0]), drift_floor(lr, hr),
+                shimmer.get("", math.nan), scores,
+            )
+        )  # fmt: skip
+        if shown is not None:
+            shown(candidate.name, lr, hr, made, bicubic_compressed(lr))
+        if told is not None:
+            told(state)
+    if not state.results:
+        first = state.left_out[0]
+        raise UsageError(f"{first.source}: no pair can be compared on; {first.name}: {first.reason}")
+    return state
 
 
-def compare(network: Generator, name: str, lr: Float32, hr: Float32, pair: str) -> Result:
-    """All methods on one scene-linear pair; ``pair`` says how it came about."""
-    compressed, truth = CURVE.compress(lr), CURVE.compress(hr)
-    pictures = {
-        "ours": upscaled(network, compressed),
-        "cubic": interpolated(compressed, "cubic"),
-        "lanczos3": interpolated(compressed, "lanczos3"),
-        "lanczos3 in linear light": CURVE.compress(interpolated(lr, "lanczos3")),
-    }
-    scores = {method: psnr(picture, truth) for method, picture in pictures.items()}
-    lit = hr.max(axis=2) > DEEP_SHADOW
-    lit_scores = {method: psnr(picture[lit], truth[lit]) for method, picture in pictures.items()}
-    return Result(name, name.startswith(SAME_SHOT), pair, hr.shape[1], hr.shape[0], scores, lit_scores)
+@dataclass(frozen=True)
+class _Frame:
+    """What the next frame needs: pictures by contender, HR under the empty name, and the way to the frame before."""
+
+    candidate: Candidate
+    pictures: dict[str, Float32]
+    motion: NDArray[np.floating] | None
+
+    def shimmer(self, before: _Frame | None) -> dict[str, float]:
+        """By contender, where this frame follows the one before in the same shot; else nothing."""
+        if before is None or self.motion is None or before.candidate.source != self.candidate.source:
+            return {}
+        (shot, last), (same, number) = shot_of(before.candidate.name), shot_of(self.candidate.name)
+        shapes = {picture.shape for frame in (before, self) for picture in frame.pictures.values()}
+        if shot != same or last is None or number != last + 1 or len(shapes) > 1:
+            return {}
+        motion = self.motion.astype(np.float32)
+        return {
+            name: temporal_difference([before.pictures[name], picture], [motion]).difference
+            for name, picture in self.pictures.items()
+        }
 
 
-def evaluate(network: Generator, folders: list[Path]) -> list[Result]:
-    """The first RGB layer of every held-out plate under both filters."""
-    results: list[Result] = []
-    for file in plate_files(folders, held_out=True):
-        hr = read_layers(file)[0][1]
-        if not np.isfinite(hr).all():
-            raise ValueError(f"{file} holds NaN or Inf: PSNR has no meaning there")
-        for pixel_filter in (box(), blackman_harris()):
-            results.append(evaluate_plate(network, file.name, hr, pixel_filter))
-            log.info("%s", results[-1])
-    return results
+def _chosen(state: Evaluation) -> list[Candidate]:
+    """The pairs to compare on, by folder and name."""
+    found: list[Candidate] = []
+    for source in state.sources:
+        here, out = candidates(source)
+        found += here
+        state.left_out += out
+    if not found:
+        where = ", ".join(map(str, state.sources))
+        raise UsageError(f"{where}: holds no pair that is accepted: render some, or name another folder")
+    share = state.options.held_out
+    if share is not None:
+        found = [each for each in found if is_held_out(each.name, share)]
+        if not found:
+            raise UsageError(f"--held-out {share:g}: holds out none of these pairs: leave it out, or raise it")
+    limit = state.options.limit
+    if 0 < limit < len(found):
+        found = [found[i] for i in np.linspace(0, len(found) - 1, limit).round().astype(int)]
+    return found
 
 
-def evaluate_pair(network: Generator, lr_file: Path, hr_file: Path) -> Result:
-    """The first RGB layers of two renders of one scene, the second at twice the size of the first."""
-    lr, hr = (read_layers(file)[0][1] for file in (lr_file, hr_file))
-    if hr.shape[:2] != (2 * lr.shape[0], 2 * lr.shape[1]):
-        raise ValueError(f"{hr_file} is not twice the size of {lr_file}")
-    return compare(network, lr_file.name, lr, hr, "rendered twice")
+def _doubled(contender: Contender, candidate: Candidate, lr: Float32) -> Float32:
+    sr = contender.double(lr)
+    if sr.shape != (2 * lr.shape[0], 2 * lr.shape[1], 3) or not np.isfinite(sr).all():
+        raise ModelError(f"{contender.name}: makes NaN, Inf or another size of {candidate.name}: export it again")
+    return sr
 
 
-def summary(results: list[Result]) -> dict[str, dict[str, dict[str, float]]]:
-    """Mean PSNR over all pixels by filter and method: unseen plates, and other frames of trained shots."""
-    means: dict[str, dict[str, dict[str, float]]] = {}
-    for group, same_shot in (("unseen", False), ("same shot, other frame", True)):
-        for name in sorted({r.pixel_filter for r in results}):
-            chosen = [r.psnr for r in results if r.same_shot == same_shot and r.pixel_filter == name]
-            if chosen:
-                means.setdefault(group, {})[name] = {m: float(np.mean([c[m] for c in chosen])) for m in METHODS}
-    return means
-
-
-def table(results: list[Result]) -> str:
-    """The results as a Markdown table."""
-
-    def row(plate: str, pixel_filter: str, scores: dict[str, float]) -> str:
-        return f"| {plate} | {pixel_filter} | " + " | ".join(f"{scores[m]:.2f}" for m in METHODS) + " |"
-
-    lines = ["| plate | filter | " + " | ".join(METHODS) + " |", "|---|---|" + "---|" * len(METHODS)]
-    for r in results:
-        name = r.plate + (" *" if r.same_shot else "")
-        lines.append(row(name, r.pixel_filter, r.psnr))
-        lines.append(row(f"{name}, above {DEEP_SHADOW}", r.pixel_filter, r.psnr_lit))
-    for group, filters in summary(results).items():
-        lines += [row(f"mean, {group}", name, means) for name, means in filters.items()]
-    return "\n".join(lines) + "\n\n* another frame of a shot that was trained on\n"
-
-
-def slow_ramp(network: Generator) -> dict[str, float]:
-    """Largest |residual| on a grey ramp from 0.1 to 1.0 over 2000 pixels, by precision, and between the two."""
-    row = np.linspace(0.1, 1.0, 2000, dtype=np.float32)
-    ramp = CURVE.compress(np.broadcast_to(row[None, :, None], (80, 2000, 3)).copy())
-    halo = 2 * network.receptive_radius
-    names = {"float32": torch.float32, "bfloat16": torch.bfloat16}
-    inner = {n: residual_of(network, ramp, precision)[halo:-halo, halo:-halo] for n, precision in names.items()}
-    report = {f"max |residual| {n}": float(np.abs(residual).max()) for n, residual in inner.items()}
-    report |= {f"mean |residual| {n}": float(np.abs(residual).mean()) for n, residual in inner.items()}
-    return report | {"max |bfloat16 - float32|": float(np.abs(inner["bfloat16"] - inner["float32"]).max())}
-
-
-def save_comparison(path: Path, pictures: list[Float32], zoom: int = 3) -> None:
-    """Scene-linear crops of one size side by side, tone-mapped alike and enlarged by whole pixels."""
-    exposure = 0.25 / max(float(np.median(np.maximum(pictures[-1], 0.0).max(axis=2))), 0.01)
-    strip = np.concatenate([np.maximum(p, 0.0) * exposure for p in pictures], axis=1)
-    display = np.clip((strip / (1.0 + strip)) ** (1.0 / 2.2) * 255.0 + 0.5, 0, 255).astype(np.uint8)
-    Image.fromarray(display.repeat(zoom, 0).repeat(zoom, 1)).save(path)
-
-
-def save_crops(network: Generator, folders: list[Path], out: Path, side: int = 128) -> None:
-    """Where interpolation does worst in each held-out plate: LR by nearest | Lanczos | ours | HR."""
-    out.mkdir(parents=True, exist_ok=True)
-    for file in plate_files(folders, held_out=True):
-        hr = read_layers(file)[0][1]
-        hr = hr[: hr.shape[0] // 2 * 2, : hr.shape[1] // 2 * 2]
-        lr = reduce_whole(hr, blackman_harris(), 2)
-        compressed = CURVE.compress(lr)
-        ours, lanczos = CURVE.expand(upscaled(network, compressed)), CURVE.expand(interpolated(compressed, "lanczos3"))
-        shown = [np.sqrt(np.maximum(p, 0.0) / (1.0 + np.maximum(p, 0.0))) for p in (lanczos, hr)]
-        missed = np.abs(shown[0] - shown[1]).mean(axis=2)  # as displayed: shadow noise is not what to look at
-        rows, columns = hr.shape[0] // side, hr.shape[1] // side
-        worst = missed[: rows * side, : columns * side].reshape(rows, side, columns, side).mean(axis=(1, 3))
-        for rank, square in enumerate(np.argsort(worst, axis=None)[::-1][:3]):
-            y, x = (int(at) * side for at in np.unravel_index(square, worst.shape))
-            nearest = lr.repeat(2, 0).repeat(2, 1)
-            crops = [picture[y : y + side, x : x + side] for picture in (nearest, lanczos, ours, hr)]
-            save_comparison(out / f"{file.stem}_{rank}.png", crops)
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="model.evaluate", description="Score a checkpoint on held-out plates.")
-    parser.add_argument("--checkpoint", type=Path, required=True)
-    parser.add_argument("--plates", type=Path, nargs="+", required=True)
-    parser.add_argument("--pair", type=Path, nargs=2, action="append", default=[], help="a render and its 2x render")
-    parser.add_argument("--json", type=Path, default=None, help="default: evaluation.json beside the checkpoint")
-    parser.add_argument("--crops", type=Path, default=None, help="folder for PNG comparisons; none are written without")
-    options = parser.parse_args(argv)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    network = load_generator(options.checkpoint)
-    results = evaluate(network, options.plates)
-    results += [evaluate_pair(network, lr, hr) for lr, hr in options.pair]
-    ramp = slow_ramp(network)
-    report = {"results": [asdict(r) for r in results], "means": summary(results), "slow_ramp": ramp}
-    target = options.json or options.checkpoint.with_name("evaluation.json")
-    target.write_text(json.dumps(report, indent=1) + "\n")
-    print(table(results))
-    print(json.dumps(ramp, indent=1))
-    if options.crops is not None:
-        save_crops(network, options.plates, options.crops)
-
-
-if __name__ == "__main__":
-    main()
+def _require_flip() -> None:
+    try:
+        import flip_evaluator  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("HDR-FLIP", "flip-evaluator", "train") from None

@@ -45,6 +45,7 @@ class Candidate:
         hr: HR's file.
         size: Width and height of LR in pixels, as the manifest has them; None without one.
         digests: SHA-256 of the files, ``lr`` and ``hr``, as the manifest has them; may be empty.
+        group: What kind of scene it shows, as the manifest has it; may be empty.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Candidate:
     hr: Path
     size: tuple[int, int] | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
+    group: str = ""
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ def _rendered(source: Path) -> tuple[list[Candidate], list[LeftOut]]:
             left_out.append(LeftOut(record.name, source, f"rejected by render-pairs: {one_line(record.reason)}"))
             continue
         lr, hr = (_inside(source, path, record.name) for path in (record.lr, record.hr))
-        found.append(Candidate(record.name, "rendered", source, lr, hr, record.size, record.digest))
+        group = one_line(str(record.scene.get("kind", "")))
+        found.append(Candidate(record.name, "rendered", source, lr, hr, record.size, record.digest, group))
     return sorted(found, key=lambda each: each.name), left_out
 
 

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from deepupscale.errors import UsageError, one_line
+from deepupscale.errors import MissingExtraError, UsageError, one_line
 
 if TYPE_CHECKING:
+    from model.evaluate import Evaluation
     from model.meter import Pace
     from model.pack import PackReport, PairReport
+    from model.train_features import Outcome
 
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to a command."""
     app.command()(pack)
     app.command()(train)
+    app.command()(train_features)
+    app.command()(evaluate)
 
 
 def pack(
@@ -96,6 +100,8 @@ def train(
     import json
 
     from deepupscale.cli.output import say
+
+    _check_packages("deepupscale train", ("lmdb", "safetensors", "tensorboard", "torch", "yaml"), "train")
     from model import config as configuration
 
     if schema:
@@ -112,6 +118,63 @@ def train(
     say(f"{progress.step} steps done{skipped}; checkpoints in {(run or Path('runs') / asked.name) / 'checkpoints'}")
 
 
+def train_features(
+    store: Annotated[Path, typer.Argument(metavar="STORE", help="A store with albedo, normal and depth.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .safetensors file to make.")],
+    steps: Annotated[int, typer.Option(min=1, max=100_000_000, help="Steps of the whole run.")] = 20_000,
+    minutes: Annotated[float | None, typer.Option(min=0.0, help="Stop after so many minutes.")] = None,
+    batch: Annotated[int, typer.Option(min=1, max=4096, help="Patches a step.")] = 16,
+    patch: Annotated[int, typer.Option(min=32, max=1024, help="Side of the HR patch in pixels, even.")] = 192,
+    rate: Annotated[float, typer.Option(help="Peak learning rate.")] = 5e-4,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="Of weights, places, augmentation.")] = 1,
+    width: Annotated[int, typer.Option(min=1, max=512, help="Feature channels at full size.")] = 32,
+    levels: Annotated[int, typer.Option(min=1, max=6, help="Levels of the encoder.")] = 4,
+    held_out: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="Share of scenes that is never trained on; as data.held_out.")
+    ] = 0.1,
+    workers: Annotated[int, typer.Option(min=0, max=256, help="Processes that make patches; 0 for none.")] = 2,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run beside OUT.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin anew though OUT, or its run, exists.")] = False,
+) -> None:
+    """Train the network of the feature loss aov: albedo, normal and depth from the beauty.
+
+    A folder beside OUT, NAME.run, holds checkpoints and figures. Ctrl-C stops after the step that it is in and writes a
+    checkpoint, and OUT as far as it is; the same command with --resume goes on as if it had never stopped.
+    """
+    from deepupscale.cli.output import say
+
+    if device not in ("auto", "cpu", "cuda"):
+        raise UsageError(f"--device {device}: use auto, cpu or cuda")
+    _check_packages("deepupscale train-features", ("lmdb", "safetensors", "tensorboard", "torch", "yaml"), "train")
+    from model.steps import Slice
+    from model.train_features import feature_config, run_folder
+    from model.train_features import train_features as run_it
+
+    asked = feature_config(store, steps, batch, patch, rate, seed, width, levels, held_out, workers)
+    done = run_it(
+        asked, out, Slice(minutes=minutes), resume, overwrite, device, _tell_pace,
+        lambda step, scores: say(f"[{step}/{steps}] validation: {scores}"),
+    )  # fmt: skip
+    skipped = f", {done.progress.skipped} skipped" if done.progress.skipped else ""
+    say(f"{done.progress.step} of {steps} steps done{skipped}; checkpoints in {run_folder(out) / 'checkpoints'}")
+    say(one_line(_guessed(out, done)))
+
+
+def _guessed(out: Path, done: Outcome) -> str:
+    """What a feature network came to, in one line."""
+    where = "pairs that it was trained on, as none is held out" if done.seen else "held-out pairs"
+    return f"{out}: on {where}: {done.scores} (constants: {done.baseline})"
+
+
+def _check_packages(what: str, modules: tuple[str, ...], extra: str) -> None:
+    from importlib.util import find_spec
+
+    for module in modules:
+        if find_spec(module) is None:
+            raise MissingExtraError(what, module, extra)
+
+
 def _tell_pace(pace: Pace) -> None:
     from deepupscale.cli.output import say
 
@@ -121,6 +184,83 @@ def _tell_pace(pace: Pace) -> None:
         f"[{pace.step}/{pace.steps}] {pace.stage} {pace.per_second:.2f} it/s, {pace.waiting:.0%} waiting for data, "
         f"{left} left: {figures}"
     )
+
+
+def evaluate(
+    pairs: Annotated[
+        list[Path], typer.Option("--pairs", metavar="DIR", help="A folder of pairs, as pack takes. Repeatable.")
+    ],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]M",
+            help="An .onnx or .safetensors file, the folder of a training run, default, or none. Repeatable.",
+        ),
+    ] = None,
+    baseline: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:KEY=VALUE,...]", help="A baseline, or none; the usual ones if left out."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write report.md, report.json and a crop sheet per pair.")
+    ] = None,
+    held_out: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Only pairs that training with this share never sees.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=0, help="At most so many pairs, spread evenly; 0 for all.")] = 0,
+    flip: Annotated[bool, typer.Option("--flip", help="Also HDR-FLIP, which takes longer than all the rest.")] = False,
+    degrade: Annotated[
+        str, typer.Option(help="What makes LR where there is only HR; see pack.")
+    ] = "blackman-harris:1.5",
+    keep_incoherent: Annotated[
+        bool, typer.Option("--keep-incoherent", help="Keep pairs whose two pictures do not show the same.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    max_side: Annotated[
+        int, typer.Option(min=1, max=1 << 16, help="Largest width or height a file may claim.")
+    ] = 16384,
+) -> None:
+    """Compare models with baselines on pairs that hold the truth, in one table.
+
+    The report is written anew after every pair, so nothing is lost when it is stopped.
+    """
+    import time
+
+    from deepupscale.cli.output import say
+    from model.contenders import DEFAULT_MODEL, STANDARD, models
+    from model.contenders import baseline as baseline_of
+    from model.evaluate import Options
+    from model.evaluate import evaluate as compare
+    from model.evaluation_report import ReportFolder, summary, table
+
+    asked = [DEFAULT_MODEL] if model is None else [] if model == ["none"] else model
+    others = list(STANDARD) if baseline is None else [] if baseline == ["none"] else baseline
+    contenders = [*map(baseline_of, others), *models(asked, device, precision)]
+    names = [each.name for each in contenders]
+    if not names or len(set(names)) < len(names):
+        raise UsageError("--model and --baseline: name at least one contender, and none twice")
+    folder = None if report is None else ReportFolder(report)
+    options = Options(degrade, held_out, limit, flip, keep_incoherent, max_side)
+    began = time.monotonic()
+
+    def told(evaluation: Evaluation) -> None:
+        if folder is not None:
+            folder.write(evaluation)
+        say(one_line(_progress(evaluation, time.monotonic() - began)))
+
+    evaluation = compare(pairs, contenders, options, told, folder.add_sheet if folder is not None else None)
+    say()
+    say(table(evaluation))
+    say()
+    say(one_line(summary(evaluation)) + (f"; report in {folder.path}" if folder is not None else ""))
+
+
+def _progress(evaluation: Evaluation, seconds: float) -> str:
+    last, done = evaluation.results[-1], len(evaluation.results)
+    figures = ", ".join(f"{name} {scores['psnr']:.2f}" for name, scores in last.scores.items())
+    left = seconds / done * (evaluation.total - done) / 60.0
+    return f"[{done}/{evaluation.total}] {last.pair}: PSNR dB {figures}; {left:.0f} min left"
 
 
 def describe(report: PairReport) -> str:

@@ -20,7 +20,8 @@ from deepupscale.plate import Limits
 from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import double, kernel_radius, pad
 from render.coherence import difference_picture, fault, measure
-from render.comparable import LUMA, SMALLEST
+from render.comparable import SMALLEST
+from render.display import codes, displayed, exposure_of
 from render.manifest import MANIFEST, PairRecord, read
 from render.pair_files import plain_pairs, read_pair
 
@@ -33,7 +34,6 @@ Only = Literal["all", "accepted", "rejected"]
 CURVE = RangeCompression()
 UPSAMPLE = "cubic"
 FULL_SCALE = 0.05  # compressed range: the difference that is shown as white, or as black when negative
-GREY, WHITE = 0.2, 16.0  # HR's median is exposed to the first; the second is the light that the curve shows as white
 COLUMNS = 2  # pairs side by side
 ROWS = 12  # rows of pairs on a page
 MOST_PAGE_PIXELS = 1 << 26
@@ -153,21 +153,12 @@ def shown(lr: Float32, hr: Float32) -> tuple[Float32, Float32, Float32]:
     known = [np.nan_to_num(np.clip(picture, -65504.0, 65504.0)) for picture in (lr, hr)]
     radius = kernel_radius(UPSAMPLE)
     upsampled = CURVE.expand(double(pad(CURVE.compress(known[0]), *[radius] * 4), radius, UPSAMPLE))
-    light = known[1] @ LUMA
-    lit = light[light > 1e-4]
-    exposure = GREY / max(float(np.median(lit)), 1e-3) if lit.size else 1.0
+    exposure = exposure_of(known[1])
     if min(lr.shape[:2]) < SMALLEST:  # too small to be measured
         difference = np.full(lr.shape, 0.5, np.float32)
     else:
         difference = np.clip(0.5 + difference_picture(lr, hr) / (2.0 * FULL_SCALE), 0.0, 1.0)
-    return _display(upsampled * exposure), _display(known[1] * exposure), difference
-
-
-def _display(light: Float32) -> Float32:
-    """Reinhard's curve with a white point (2002), then a display's gamma: highlights roll off instead of clipping."""
-    light = np.maximum(light, 0.0)
-    toned = np.clip(light * (1.0 + light / WHITE**2) / (1.0 + light), 0.0, 1.0)
-    return np.asarray(toned ** (1.0 / 2.2), np.float32)
+    return displayed(upsampled * exposure), displayed(known[1] * exposure), difference
 
 
 def _thumbnail(picture: Float32, width: int) -> Image:
@@ -177,7 +168,7 @@ def _thumbnail(picture: Float32, width: int) -> Image:
     height = picture.shape[0] * width // picture.shape[1]
     size = (width, max(1, height)) if height <= 2 * width else (max(1, 2 * width * width // height), 2 * width)
     how = Image.Resampling.BOX if size[0] <= picture.shape[1] else Image.Resampling.BICUBIC
-    return Image.fromarray((picture * 255.0 + 0.5).astype(np.uint8)).resize(size, how)
+    return Image.fromarray(codes(picture)).resize(size, how)
 
 
 # ---- words

@@ -154,6 +154,8 @@ class TrainConfig(_Part):
         seed: Of weights, places, augmentation.
         data: What is learnt from.
         generator: The network that is exported.
+        start: A checkpoint of that network whose weights the run begins with, as for a studio's own pairs; the schedule
+            begins anew.
         discriminator: Its opponent; needed by stages with an adversarial weight or discriminator features.
         loss: How the terms are computed.
         pretrain: The first stage: no adversarial term.
@@ -175,6 +177,7 @@ class TrainConfig(_Part):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     data: DataConfig
     generator: NetworkConfig = NetworkConfig(name="residual")
+    start: Path | None = None
     discriminator: NetworkConfig = NetworkConfig(name="unet")
     loss: LossConfig = LossConfig()
     pretrain: StageConfig

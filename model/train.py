@@ -88,6 +88,8 @@ def _run(
     if resume:
         progress = trainer.state.restore(run.checkpoints)
         run.go_on_after(progress.step)
+    elif config.start is not None:
+        trainer.start_from(config.start)
     run.describe(store.dataset)
     first, steps = progress.step, total_steps(config)
     last = steps if now.steps is None else min(steps, first + now.steps)

@@ -7,10 +7,13 @@ bfloat16 under autocast, channels last; the fixed upsample, the addition and eve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from deepupscale.errors import ModelError
+from model.checkpoint import load_generator
 from model.config import TrainConfig
 from model.loader import Batch, inner
 from model.losses import Total
@@ -72,6 +75,23 @@ class Trainer:
         self.state = RunState(self.generator, self.ema, self._adam, self.opponent, self._opposing)
         self._called = ranks.shared(self.generator)
         self._judged = ranks.shared(self.opponent) if self.opponent is not None else None
+
+    def start_from(self, checkpoint: Path) -> None:
+        """Begin with a checkpoint's weights, and with averages of them alone.
+
+        Args:
+            checkpoint: Of a generator; see :func:`model.checkpoint.load_generator`.
+
+        Raises:
+            ModelError: It cannot be read, or holds another network or shape.
+        """
+        found = load_generator(checkpoint)
+        have, want = ((each.kind, each.shape) for each in (found, self.generator))
+        if have != want:
+            raise ModelError(f"{checkpoint}: holds the network {have[0]} {have[1]}, the run is of {want[0]} {want[1]}")
+        self.generator.load_state_dict(found.state_dict())
+        for name, value in self.generator.state_dict().items():
+            self.ema[name].copy_(value)
 
     def step(self, number: int, batch: Batch) -> Done:
         """Do a step.

@@ -65,6 +65,28 @@ def assert_same(one: Path, other: Path) -> None:
             assert torch.equal(tensor, b[group][name]), f"{group} {name}"
 
 
+def test_a_run_begins_with_a_checkpoint_s_weights(store: Path, tmp_path: Path) -> None:
+    train(tiny(store), tmp_path / "first", Slice(steps=4), device="cpu")
+    file = snapshots.steps(tmp_path / "first" / "checkpoints")[-1] / "ema.safetensors"
+    begun = weights(tmp_path / "first")["ema"]
+    still = ("pretrain.rate=1e-12", "weight_decay=0.0", f"start={file}")  # as good as no step
+    train(tiny(store, *still), tmp_path / "second", Slice(steps=1), device="cpu")
+    after = weights(tmp_path / "second")
+    for name, value in begun.items():
+        torch.testing.assert_close(after["generator"][name], value, rtol=0, atol=1e-6)
+        torch.testing.assert_close(after["ema"][name], value, rtol=0, atol=1e-6)
+    file.unlink()
+    assert train(tiny(store, *still), tmp_path / "second", Slice(steps=1), resume=True, device="cpu").step == 2
+
+
+def test_a_checkpoint_of_another_shape_is_refused(store: Path, tmp_path: Path) -> None:
+    train(tiny(store), tmp_path / "first", Slice(steps=1), device="cpu")
+    file = snapshots.steps(tmp_path / "first" / "checkpoints")[-1] / "ema.safetensors"
+    wider = tiny(store, "generator.shape={width: 8, blocks: 1}", f"start={file}")
+    with pytest.raises(ModelError, match=r"ema.safetensors: holds the network residual .*'width': 4.*'width': 8"):
+        train(wider, tmp_path / "second", device="cpu")
+
+
 @pytest.mark.parametrize("module", ["torch", "yaml", "lmdb", "safetensors", "tensorboard"])
 def test_a_missing_package_is_named(
     module: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -2,7 +2,7 @@
 
 from deepupscale import Engine, Settings, load_model, open_session
 
-model = load_model()
+model = load_model()  # the default; load_model("hero") is a model by name, load_model(Path("hero.onnx")) a file
 engine = Engine(model, open_session(model), Settings())
 engine.upscale(Path("plate.exr"), Path("plate_2x.exr"))
 """

@@ -9,20 +9,26 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import resources
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 from deepupscale.errors import ModelError
 from deepupscale.promise import METADATA_KEY, Promise
 
 MAX_MODEL_BYTES = 1 << 30
 MAX_PROMISE_BYTES = 1 << 20
+MAX_FIELDS = 1 << 20  # walked in search of the promise; a file of a thousand weights has some ten thousand
 DEFAULT_MODEL = "default.onnx"
 
 _GRAPH, _METADATA_PROPS = 7, 14
 _GRAPH_INITIALIZER, _TENSOR_EXTERNAL_DATA = 5, 13
+_LONGEST_HEAD = 20  # bytes: two numbers of ten
+_KEY = METADATA_KEY.encode()
 
 
 @dataclass(frozen=True)
@@ -47,26 +53,33 @@ class ModelFile:
         return f"{self.promise.name} {self.promise.model_version} ({self.digest[:12]})"
 
 
-def load_model(path: str | os.PathLike[str] | None = None) -> ModelFile:
-    """Load a model file and check its promise.
+def load_model(model: str | os.PathLike[str] | None = None) -> ModelFile:
+    """Load a model and check its promise.
 
     Args:
-        path: An ``.onnx`` file; None for the default model inside the package.
+        model: A name of the store, as in ``"hero"``, or an ``.onnx`` file: :mod:`deepupscale.model_store` says what
+            is which, a ``Path`` is always a file. None for the default model inside the package.
 
     Raises:
-        ModelError: Missing, too large, not ONNX, without a promise, or with one that does not fit.
+        ModelError: No model of that name, or two; missing, too large, not ONNX, without a promise, or with one that
+            does not fit.
     """
-    source = Path(path) if path is not None else default_model_path()
-    try:
-        if not source.is_file():
-            raise ModelError(f"{source}: no such model file")
-        size = source.stat().st_size
-        if size > MAX_MODEL_BYTES:
-            raise ModelError(f"{source}: {size} bytes is more than a model may have ({MAX_MODEL_BYTES})")
-        data = source.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{source}: cannot read the model: {error.strerror or error}") from None
+    from deepupscale.model_store import find
+
+    source = find(model)
+    with _opened(source) as (file, _):
+        data = file.read()
     return ModelFile(source, read_promise(data, str(source)), data, hashlib.sha256(data).hexdigest())
+
+
+def promise_of(source: Path) -> Promise:
+    """The promise of a model file, checked as in loading it, without reading the weights.
+
+    Raises:
+        ModelError: See :func:`load_model`.
+    """
+    with _opened(source) as (file, size):
+        return _find_promise(file, size, str(source))
 
 
 def default_model_path() -> Path:
@@ -80,18 +93,42 @@ def read_promise(data: bytes, source: str) -> Promise:
     Raises:
         ModelError: See :func:`load_model`.
     """
-    document: bytes | None = None
-    has_graph = False
+    return _find_promise(BytesIO(data), len(data), source)
+
+
+@contextmanager
+def _opened(source: Path) -> Generator[tuple[BinaryIO, int]]:
+    """A model file and its size in bytes. What goes wrong while it is read becomes an error of ours."""
     try:
-        for number, value in _fields(memoryview(data)):
+        if not source.is_file():
+            why = ": it is a folder" if source.is_dir() else ": the link leads nowhere" if source.is_symlink() else ""
+            raise ModelError(f"{source}: no such model file{why}")
+        with source.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_MODEL_BYTES:
+                raise ModelError(f"{source}: {size} bytes is more than a model may have ({MAX_MODEL_BYTES})")
+            yield file, size
+    except OSError as error:
+        raise ModelError(f"{source}: cannot read the model: {error.strerror or error}") from None
+
+
+def _find_promise(file: BinaryIO, size: int, source: str) -> Promise:
+    document: bytes | None = None
+    has_graph, wire = False, _Wire(file)
+    try:
+        for number, start, end in wire.fields(0, size):
             if number == _GRAPH:
                 has_graph = True
-                if _has_side_files(value):
+                if _has_side_files(wire, start, end):
                     raise ModelError(f"{source}: keeps weights in side files; export it as one self-contained file")
             elif number == _METADATA_PROPS:
-                entry = {n: bytes(v) for n, v in _fields(value)}
-                if entry.get(1) == METADATA_KEY.encode():
-                    document = entry.get(2, b"")
+                entry = {n: (at, to) for n, at, to in wire.fields(start, end)}
+                at, to = entry.get(1, (0, 0))
+                if to - at == len(_KEY) and wire.read(at, to) == _KEY:
+                    at, to = entry.get(2, (0, 0))
+                    if to - at > MAX_PROMISE_BYTES:
+                        raise ModelError(f"{source}: its promise is larger than {MAX_PROMISE_BYTES} bytes")
+                    document = wire.read(at, to)
     except _NotProtobufError:
         raise ModelError(f"{source}: not an ONNX file, or a truncated one") from None
     if not has_graph:
@@ -100,15 +137,13 @@ def read_promise(data: bytes, source: str) -> Promise:
         raise ModelError(
             f"{source}: an ONNX file without a DeepUpscale promise: export it with this project's export step"
         )
-    if len(document) > MAX_PROMISE_BYTES:
-        raise ModelError(f"{source}: its promise is larger than {MAX_PROMISE_BYTES} bytes")
     return Promise.from_json(document, source)
 
 
-def _has_side_files(graph: memoryview) -> bool:
+def _has_side_files(wire: _Wire, start: int, end: int) -> bool:
     return any(
-        number == _GRAPH_INITIALIZER and any(n == _TENSOR_EXTERNAL_DATA for n, _ in _fields(tensor))
-        for number, tensor in _fields(graph)
+        number == _GRAPH_INITIALIZER and any(n == _TENSOR_EXTERNAL_DATA for n, _, _ in wire.fields(at, to))
+        for number, at, to in wire.fields(start, end)
     )
 
 
@@ -116,29 +151,44 @@ class _NotProtobufError(Exception):
     pass
 
 
-def _fields(view: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The fields of one protobuf message: (number, bytes), empty for those that are not length-delimited."""
-    at, end = 0, len(view)
-    while at < end:
-        key, at = _varint(view, at)
-        number, wire = key >> 3, key & 7
-        value = view[0:0]
-        if wire == 0:
-            _, at = _varint(view, at)
-        elif wire == 2:
-            length, at = _varint(view, at)
-            value = view[at : at + length]
+class _Wire:
+    """Protobuf messages, walked where they lie in a file: what nobody asks for is not read."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._left = file, MAX_FIELDS
+
+    def read(self, start: int, end: int) -> bytes:
+        """The bytes from ``start`` to ``end``."""
+        self._file.seek(start)
+        data = self._file.read(end - start)
+        if len(data) < end - start:
+            raise _NotProtobufError
+        return data
+
+    def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+        """The fields of the message that lies there: number, start, end; empty unless they are length-delimited."""
+        at = start
+        while at < end:
+            head = self.read(at, min(at + _LONGEST_HEAD, end))
+            key, used = _varint(head, 0)
+            number, wire, length = key >> 3, key & 7, 0
+            if wire == 0:
+                _, used = _varint(head, used)
+            elif wire == 2:
+                length, used = _varint(head, used)
+            elif wire in (1, 5):
+                used += 8 if wire == 1 else 4
+            else:
+                raise _NotProtobufError
+            at += used
+            self._left -= 1
+            if number == 0 or at + length > end or self._left < 0:
+                raise _NotProtobufError
+            yield number, at, at + length
             at += length
-        elif wire in (1, 5):
-            at += 8 if wire == 1 else 4
-        else:
-            raise _NotProtobufError
-        if number == 0 or at > end:
-            raise _NotProtobufError
-        yield number, value
 
 
-def _varint(view: memoryview, at: int) -> tuple[int, int]:
+def _varint(view: bytes, at: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if at >= len(view):

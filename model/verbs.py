@@ -194,7 +194,7 @@ def evaluate(
         list[str] | None,
         typer.Option(
             metavar="[NAME=]M",
-            help="An .onnx or .safetensors file, the folder of a training run, default, or none. Repeatable.",
+            help="A model by name, an .onnx or .safetensors file, the folder of a run, or none. Repeatable.",
         ),
     ] = None,
     baseline: Annotated[
@@ -228,13 +228,15 @@ def evaluate(
     import time
 
     from deepupscale.cli.output import say
+    from deepupscale.model_file import default_model_path
     from model.contenders import DEFAULT_MODEL, STANDARD, models
     from model.contenders import baseline as baseline_of
     from model.evaluate import Options
     from model.evaluate import evaluate as compare
     from model.evaluation_report import ReportFolder, summary, table
 
-    asked = [DEFAULT_MODEL] if model is None else [] if model == ["none"] else model
+    own = [f"{DEFAULT_MODEL}={default_model_path()}"]  # the package's, whatever else is called so
+    asked = own if model is None else [] if model == ["none"] else model
     others = list(STANDARD) if baseline is None else [] if baseline == ["none"] else baseline
     contenders = [*map(baseline_of, others), *models(asked, device, precision)]
     names = [each.name for each in contenders]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -22,3 +23,9 @@ def made(pattern: str) -> list[str]:
 def tree(folder: Path) -> dict[str, bytes]:
     """Every file below the folder with its bytes; what a refusal must leave as it was. Empty folders do not count."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in folder.rglob("*") if f.is_file()}
+
+
+def put(model: Path, *targets: Path) -> None:
+    """Copies of a model file."""
+    for target in targets:
+        shutil.copy(model, target)

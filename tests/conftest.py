@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,8 @@ import pytest
 from deepupscale import Engine, Settings, load_model, open_session
 from deepupscale.cli.app import invoke
 from deepupscale.fields import Kind
+from deepupscale.model_file import promise_of
+from deepupscale.model_store import ENVIRONMENT
 from deepupscale.promise import METADATA_KEY, Input, LogTransfer, Output, Promise, Training, Verification
 
 pytest.register_assert_rewrite("plates")
@@ -90,6 +93,29 @@ def promise_json() -> Callable[..., str]:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small valid model file."""
     return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny.onnx", tiny_promise().to_json())
+
+
+@pytest.fixture
+def studio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Path]]:
+    """Makes folders of these names, and makes them the studio's, in this order; the current folder is another one."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+
+    def make(*names: str, extra: tuple[str, ...] = ()) -> list[Path]:
+        folders = [tmp_path / name for name in names]
+        for folder in folders:
+            folder.mkdir(exist_ok=True)
+        monkeypatch.setenv(ENVIRONMENT, os.pathsep.join([*map(str, folders), *extra]))
+        return folders
+
+    make()
+    return make
+
+
+@pytest.fixture
+def other_model(tmp_path: Path, make_model: Callable[..., Path], tiny_model: Path) -> Path:
+    """Another model than the tiny one, of the same size."""
+    return make_model(tmp_path / "other.onnx", promise_of(tiny_model).to_json(), seed=1)
 
 
 @pytest.fixture(scope="session")

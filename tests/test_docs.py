@@ -45,10 +45,13 @@ def test_the_table_of_kinds_is_complete() -> None:
     ("verb", "document"),
     [
         ("run", "README.md"),
+        ("models", "docs/models.md"),
         ("render-pairs", "docs/pairs.md"),
         ("pack", "docs/pairs.md"),
         ("contact-sheet", "docs/pairs.md"),
         ("train", "docs/training.md"),
+        ("train-features", "docs/training.md"),
+        ("evaluate", "docs/evaluation.md"),
     ],
 )
 def test_every_option_is_in_the_documents(verb: str, document: str) -> None:

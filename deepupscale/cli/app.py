@@ -53,7 +53,9 @@ def run(
         str, typer.Argument(metavar="OUTPUT", help="A file, a sequence, or a folder that keeps the names.")
     ],
     frames: Annotated[str | None, typer.Option(help="Frames to do, as in 1001-1100, 1001-1100x2, 1,5,10-20.")] = None,
-    model: Annotated[Path | None, typer.Option(help="A model file; the default model if left out.")] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="A model by name, or a file; the default if left out.")
+    ] = None,
     scale: Annotated[int, typer.Option(help="2, or 4 and 8 by passes.")] = 2,
     layer: Annotated[
         list[str] | None,
@@ -94,7 +96,7 @@ def run(
 @app.command()
 def info(
     model: Annotated[
-        Path | None, typer.Argument(metavar="MODEL", help="A model file; the default model if left out.")
+        str | None, typer.Argument(metavar="NAME|FILE", help="A model by name, or a file; the default if left out.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the promise as it is stored.")] = False,
 ) -> None:
@@ -105,8 +107,22 @@ def info(
 
 
 @app.command()
+def models(as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False) -> None:
+    """List the models that can be asked for by name, and what is wrong with others.
+
+    Exit code 2: the default model does not work.
+    """
+    from deepupscale.cli.models import show_models
+
+    show_models(as_json)
+
+
+@app.command()
 def doctor(
-    model: Annotated[Path | None, typer.Option(help="The model to choose for; the default model if left out.")] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME|FILE", help="The model to choose for; the default model if left out."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
 ) -> None:
     """Show runtimes, devices and instruction sets, and what 'auto' picks and why."""

@@ -7,7 +7,6 @@ import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any, cast
 
 from deepupscale import __version__
@@ -51,12 +50,15 @@ class Examination:
     reason: str
 
 
-def examine(path: Path | None) -> Examination:
-    """Look at this machine. What is wrong with the model is part of the finding."""
+def examine(asked: str | None) -> Examination:
+    """Look at this machine, for a model by its name or file, or the default one if None.
+
+    What is wrong with the model is part of the finding.
+    """
     import openvino as ov
 
     try:
-        model = load_model(path)
+        model = load_model(asked)
         label, choice = model.label, choose(model)
         auto, reason = str(choice), choice.reason
     except DeepUpscaleError as error:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from deepupscale.cli.output import say
 from deepupscale.errors import one_line
 from deepupscale.model_file import load_model
 from deepupscale.promise import Input, LogTransfer, Output
 
 
-def show_model(path: Path | None, as_json: bool) -> None:
-    """Print a model's promise.
+def show_model(asked: str | None, as_json: bool) -> None:
+    """Print the promise of a model: a name, a file, or None for the default.
 
     Raises:
         ModelError: Not a model of ours.
     """
-    model = load_model(path)
+    model = load_model(asked)
     promise = model.promise
     if as_json:
         say(promise.model_dump_json(indent=2))

@@ -31,7 +31,7 @@ class RunOptions:
     source: str
     result: str
     frames: str | None
-    model: Path | None
+    model: str | None
     scale: int
     layers: tuple[str, ...]
     device: str

@@ -52,6 +52,7 @@ def test_the_table_of_kinds_is_complete() -> None:
         ("train", "docs/training.md"),
         ("train-features", "docs/training.md"),
         ("evaluate", "docs/evaluation.md"),
+        ("export", "docs/export.md"),
     ],
 )
 def test_every_option_is_in_the_documents(verb: str, document: str) -> None:

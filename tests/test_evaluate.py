@@ -120,7 +120,7 @@ def test_a_checkpoint_scores_as_its_export_does(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
     from deepupscale.promise import Promise
-    from export.to_onnx import export_graph, with_promise
+    from export.graph import export_graph, with_promise
     from model.checkpoint import metadata
     from model.networks import ResidualGenerator
     from model.torch_session import as_model_file

@@ -9,7 +9,7 @@ pytest.importorskip("safetensors")
 
 from safetensors.torch import load_file  # noqa: E402
 
-from model.evaluate import load_generator  # noqa: E402
+from model.checkpoint import load_generator  # noqa: E402
 from model.train_psnr import arguments, learning_rate, train  # noqa: E402
 
 

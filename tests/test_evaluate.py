@@ -49,7 +49,7 @@ def test_the_truth_itself_is_perfect_and_softness_and_tint_are_told_apart(truth:
     assert same["ssim"] == pytest.approx(1.0)
     assert same["sharpness"] == pytest.approx(1.0)
     assert same["drift"] == 0.0
-    soft, tinted = score(bicubic(lr), hr), score(hr * np.float32([1.05, 1.0, 1.0]), hr)
+    soft, tinted = score(bicubic(lr), hr), score(hr * np.array([1.05, 1.0, 1.0], np.float32), hr)
     assert soft["sharpness"] < 0.9
     assert soft["drift"] < 1.0 < tinted["drift"] == pytest.approx(5.0 / 3.0, rel=0.01)
     assert tinted["sharpness"] == pytest.approx(1.0, abs=0.05)

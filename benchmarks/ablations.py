@@ -66,6 +66,8 @@ def run_all(asked: Mapping[str, TrainConfig], runs: Path, device: str) -> None:
         said = f"{done.step} steps, {done.skipped} skipped, {done.seconds / 60.0:.1f} min"
         sys.stdout.write(f"[{number}/{len(asked)}] {name}: {said}\n")
         sys.stdout.flush()
+        if done.step < config.pretrain.steps:
+            sys.exit("stopped: the same command goes on")  # asked to by a signal; the run has its checkpoint
 
 
 def compare(pairs: Path, runs: Path, seeds: Sequence[int], held_out: float, device: str) -> Evaluation:

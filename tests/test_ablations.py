@@ -15,6 +15,7 @@ from benchmarks import ablations
 from benchmarks.ablations import AS_IT_IS, VARIANTS, configs, folder_of
 from deepupscale.errors import UsageError
 from model.pack import PackOptions, pack
+from model.run_state import Progress
 
 PAIRS = Path(__file__).with_name("pairs")
 
@@ -78,3 +79,9 @@ def test_it_runs_goes_on_and_prints_a_table(
 def test_a_wrong_override_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"data\.bach"):
         configs("fidelity", tmp_path, 2, [1], ["data.bach=3"])
+
+
+def test_a_run_that_was_stopped_stops_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ablations, "train", lambda *_: Progress(step=5))
+    with pytest.raises(SystemExit, match="goes on"):
+        ablations.run_all(configs("fidelity", tmp_path, 9, [1], []), tmp_path, "cpu")

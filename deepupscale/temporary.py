@@ -6,7 +6,12 @@ import os
 import re
 import socket
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from deepupscale.errors import WriteError
 
 _LOST_OWNER_AFTER_S = 24 * 3600.0
 
@@ -20,6 +25,29 @@ def writer() -> str:
     """This process as temporary names tell it: ``host-pid``."""
     host = re.sub(r"[^A-Za-z0-9-]", "", socket.gethostname())[:32] or "host"
     return f"{host}-{os.getpid()}"
+
+
+@contextmanager
+def whole(path: Path, option: str = "") -> Generator[BinaryIO]:
+    """A small file that is there when all of it is written, or stays as it was.
+
+    Args:
+        path: The file; one of that name is replaced.
+        option: The option that named it, for the message.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{writer()}.part")
+    try:
+        with temporary.open("wb") as file:
+            yield file
+        temporary.replace(path)
+    except OSError as error:
+        where = f"{option} {path}" if option else str(path)
+        raise WriteError(f"{where}: cannot be written: {error.strerror or error}: is the disk full?") from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def is_abandoned(name: str, touched: float) -> bool:

@@ -31,6 +31,7 @@ from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import Float32
 from deepupscale.temporary import writer
 from deepupscale.upscaler import Upscaler
+from export.made_plate import made_plate
 from export.nuke_module import FILL_REACH, NukeModule
 from model.checkpoint import load_generator
 from model.networks import Generator
@@ -231,17 +232,6 @@ def engine_result(upscaler: Upscaler, plate: Float32) -> Float32:
     """What the engine makes of a whole plate (height, width, 3), scene-linear, not always finite."""
     context = upscaler.margin + FILL_REACH
     return upscaler.double_colour(resample.fill_nonfinite(resample.pad(plate, context, context, context, context)))
-
-
-def made_plate(height: int, width: int) -> Float32:
-    """Scene-linear light with grain, edges, lights of several hundred and negatives, (height, width, 3)."""
-    rng = np.random.default_rng([height, width])
-    y, x = np.mgrid[0:height, 0:width]
-    light = np.exp(np.sin(x / 3.0) + np.cos(y / 5.0) - 2.0)[..., None] * rng.uniform(0.9, 1.1, (height, width, 3))
-    light[(x + 2 * y) % 23 < 7] *= 0.05
-    light[rng.random((height, width)) < 0.02] = [900.0, 400.0, 60.0]
-    light[rng.random((height, width)) < 0.05] -= 0.2
-    return light.astype(np.float32)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -6,15 +6,14 @@ repeated, every contender, and HR; all share one exposure and one curve.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from deepupscale.errors import WriteError
 from deepupscale.range_compression import RangeCompression
+from deepupscale.temporary import whole
 from model.metrics import psnr
 from render.display import codes, displayed, exposure_of
 
@@ -96,15 +95,8 @@ class CropSheet:
                 if column == len(self._columns):
                     said = f"at {self.places[row][1]}, {self.places[row][0]}"
                 _write(draw, font, x, y + tall + 3, said, wide)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                sheet.save(file, "PNG")
-            part.replace(path)
-        except OSError as error:
-            raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from None
-        finally:
-            part.unlink(missing_ok=True)
+        with whole(path) as file:
+            sheet.save(file, "PNG")
 
 
 def _write(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from deepupscale import __version__
 from deepupscale.errors import MissingExtraError, UsageError, WriteError
+from deepupscale.temporary import whole
 from model.evaluate import Evaluation, Float32, Scores, mean
 from model.scoring import FIGURES
 
@@ -204,11 +204,5 @@ def _plain(scores: Scores) -> dict[str, float | None]:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise WriteError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as file:
+        file.write(text.encode())

@@ -61,20 +61,23 @@ def inner(residual: Tensor) -> Tensor:
     return residual[..., cut:-cut, cut:-cut]
 
 
-def patches_of(config: TrainConfig, store: Store, pairs: Sequence[int] | None = None) -> StorePatches:
+def patches_of(
+    config: TrainConfig, store: Store, pairs: Sequence[int] | None = None, aovs: Sequence[str] = ()
+) -> StorePatches:
     """The patches of a run.
 
     Args:
         config: The run's.
         store: Where they are cut from.
         pairs: Numbers of the pairs that are learnt from; all if left out.
+        aovs: Fields that come beside the beauty; turned and flipped with it, and not exposed.
 
     Raises:
         StoreError: No pair is as large as a patch.
     """
     sampler = StoreSampler(store, config.data.patch // 2, config.data.importance, pairs)
     augmentation = Augmentation(**config.data.augmentation.model_dump())
-    return StorePatches(sampler, augmentation, config.seed, config.data.batch, CONTEXT)
+    return StorePatches(sampler, augmentation, config.seed, config.data.batch, CONTEXT, (BEAUTY, *aovs))
 
 
 def batches(

@@ -16,7 +16,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from deepupscale import __version__
 from deepupscale.errors import UsageError, WriteError
+from deepupscale.temporary import whole
 from model import config as configuration
 from model.config import TrainConfig
 from model.event_file import EventFile
@@ -227,17 +228,12 @@ def _flat(document: Mapping[str, Any], above: str = "") -> dict[str, Any]:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with _writing(path):
-            temporary.write_text(text, encoding="utf-8")
-            temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path) as file:
+        file.write(text.encode())
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writing(path: Path) -> Generator[None]:
     """What the system says against writing there, as our error."""
     try:
         yield

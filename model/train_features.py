@@ -22,22 +22,20 @@ from pydantic import ValidationError
 from deepupscale.errors import UsageError, one_line
 from model import config as configuration
 from model import snapshots
-from model.aov_validator import AovFields, AovScores, AovValidator, aov_errors, aov_fields, truth
-from model.augment import Augmentation
+from model.aov_validator import AovScores, AovValidator, aov_errors, aov_fields, truth
 from model.checkpoint import AOV_FEATURES, metadata
 from model.config import DataConfig, NetworkConfig, StageConfig, TrainConfig, WeightsConfig
-from model.loader import CONTEXT, batches
+from model.loader import batches, patches_of
 from model.meter import Meter, Pace
 from model.networks import AovFeatures
 from model.networks.aov_features import aov_loss
 from model.ranks import Ranks
 from model.run_folder import RunFolder, environment
 from model.run_state import Progress, RunState
-from model.sampling import StorePatches, StoreSampler, split
+from model.sampling import StorePatches, split
 from model.schedule import moment, total_steps
 from model.steps import LOG_EVERY, Slice, average, count, learn, placed, set_rate, stop_signal
 from model.store import Store
-from model.store_format import BEAUTY
 
 SUFFIX = ".safetensors"
 
@@ -154,7 +152,7 @@ def train_features(
     fields = aov_fields(store)
     learnt, held = split(store, config.data.held_out)
     learnt, held = (learnt, held) if learnt else (held, learnt)
-    patches = feature_patches(config, store, fields, learnt)
+    patches = patches_of(config, store, learnt, fields)
     validator = AovValidator(store, fields, learnt, held, config.validation_crops, config.data.patch // 2)
 
     _clear(out, resume, overwrite)
@@ -238,13 +236,6 @@ def _run(
     scores = validate()
     snapshots.write_tensors(out, ema, metadata(network) | _provenance(store, config, progress, scores, validator))
     return Outcome(progress, scores, validator.baseline, validator.seen)
-
-
-def feature_patches(config: TrainConfig, store: Store, fields: AovFields, pairs: list[int]) -> StorePatches:
-    """The patches of a run: beauty and the three AOVs, turned and flipped alike; the beauty alone is exposed."""
-    sampler = StoreSampler(store, config.data.patch // 2, config.data.importance, pairs)
-    augmentation = Augmentation(**config.data.augmentation.model_dump())
-    return StorePatches(sampler, augmentation, config.seed, config.data.batch, CONTEXT, (BEAUTY, *fields))
 
 
 def _clear(out: Path, resume: bool, overwrite: bool) -> None:

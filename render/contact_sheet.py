@@ -6,7 +6,6 @@ sees differ between them. LR and HR share one exposure, taken from HR's median, 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,10 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from deepupscale.errors import MissingExtraError, UsageError, WriteError, one_line
+from deepupscale.errors import MissingExtraError, UsageError, one_line
 from deepupscale.plate import Limits
 from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import double, kernel_radius, pad
+from deepupscale.temporary import whole
 from render.coherence import difference_picture, fault, measure
 from render.comparable import SMALLEST
 from render.display import codes, displayed, exposure_of
@@ -271,13 +271,5 @@ def _check_targets(out: Path, pages: list[Path]) -> None:
 
 
 def _save(sheet: Image, page: Path) -> None:
-    """Whole or not at all."""
-    part = page.with_name(f".{page.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            sheet.save(file, "PNG")
-        os.replace(part, page)
-    except OSError as error:
-        raise WriteError(f"{page}: cannot be written: {error.strerror or error}") from None
-    finally:
-        part.unlink(missing_ok=True)
+    with whole(page) as file:
+        sheet.save(file, "PNG")

@@ -30,6 +30,7 @@ from export import exporter, verify  # noqa: E402
 from export.exporter import Asked, export  # noqa: E402
 from export.graph import with_promise  # noqa: E402
 from export.halo import KNOWN_OPS, measure_halo  # noqa: E402
+from export.made_plate import made_plate  # noqa: E402
 from model.networks import Generator, ResidualGenerator  # noqa: E402
 from model.torch_session import TorchSession, as_model_file  # noqa: E402
 
@@ -41,15 +42,10 @@ HALO = 6  # six 3x3 convolutions
 
 
 def hdr_picture(height: int, width: int) -> Float32:
-    """Light with grain, edges, lights of several hundred and negatives, (height, width, 3)."""
-    rng = np.random.default_rng([height, width])
-    y, x = np.mgrid[0:height, 0:width]
-    light = np.exp(np.sin(x / 3.0) + np.cos(y / 5.0) - 2.0)[..., None] * rng.uniform(0.9, 1.1, (height, width, 3))
-    light[(x + 2 * y) % 23 < 7] *= 0.05
-    light[rng.random((height, width)) < 0.02] = [900.0, 400.0, 60.0]
-    light[rng.random((height, width)) < 0.05] -= 0.2
-    light[height // 2, width // 2] = [800.0, -0.3, 500.0]
-    return light.astype(np.float32)
+    """A made plate with a pixel that is dark and bright at once."""
+    picture = made_plate(height, width)
+    picture[height // 2, width // 2] = [800.0, -0.3, 500.0]
+    return picture
 
 
 # ---- what is written

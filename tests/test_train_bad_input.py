@@ -362,11 +362,11 @@ def test_a_disk_that_fills_up_in_the_middle_leaves_the_last_checkpoint(
 ) -> None:
     run_to(train, tmp_path)
     before = tree(tmp_path / "run" / "checkpoints")
-    write = Path.write_text
+    replace = Path.replace
     if file == "events.out":
         monkeypatch.setattr("model.event_file.RecordWriter.write", full)
     else:
-        monkeypatch.setattr(Path, "write_text", lambda at, *a, **k: full() if file in at.name else write(at, *a, **k))
+        monkeypatch.setattr(Path, "replace", lambda at, to: full() if file in at.name else replace(at, to))
     said = train(1, "--resume")
     assert f"{tmp_path / 'run'}" in said
     assert file in said

@@ -28,13 +28,13 @@ from model import snapshots, train_features
 from model.aov_validator import aov_fields, truth
 from model.checkpoint import load_aov_features
 from model.config import FeatureConfig, LossConfig, TrainConfig, WeightsConfig, dump, load
-from model.loader import Batch, batches
+from model.loader import Batch, batches, patches_of
 from model.meter import Pace
 from model.objective import Objective
 from model.pack import PackOptions, pack
 from model.steps import Slice, TrainingError
 from model.store import Store
-from model.train_features import Outcome, feature_config, feature_patches, run_folder
+from model.train_features import Outcome, feature_config, run_folder
 
 PAIRS = Path(__file__).with_name("pairs")
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "training.md"
@@ -190,7 +190,7 @@ def test_normals_stay_those_of_the_sphere_however_it_is_turned_and_colour_leaves
     config = tiny(planted(tmp_path / "store"), held_out=0.0, batch=16)
     store = Store(config.data.store)
     fields = aov_fields(store)
-    batch = next(batches(feature_patches(config, store, fields, [0, 1]), 0, 1))
+    batch = next(batches(patches_of(config, store, [0, 1], fields), 0, 1))
     labels = truth(batch.aovs, fields)
     normal = labels.normal
     across, down = normal.diff(dim=3).mean(dim=(2, 3)), normal.diff(dim=2).mean(dim=(2, 3))

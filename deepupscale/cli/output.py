@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from deepupscale.errors import UsageError, WriteError, one_line
+from deepupscale.errors import UsageError, one_line
+from deepupscale.temporary import whole
 
 
 def say(text: str = "") -> None:
@@ -39,11 +39,5 @@ def write_json(path: Path, document: dict[str, Any]) -> None:
     Raises:
         WriteError: It cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        raise WriteError(f"--json {path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole(path, "--json") as file:
+        file.write((json.dumps(document, indent=2) + "\n").encode())

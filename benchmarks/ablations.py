@@ -29,9 +29,10 @@ AS_IT_IS = "as the preset"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     AS_IT_IS: (),
     "no colour-shift loss": ("pretrain.weights.colour_shift=0.0",),
+    "colour shift in the compressed range": ("loss.colour_shift.domain=compressed",),
     "no augmentation": ("data.augmentation={flips: false, rotations: false, shift: 0.0, exposure: 0.0}",),
     "no importance sampling": ("data.importance=0.0",),
-    "loss in linear light": ("loss.domain=linear", "loss.colour_shift.domain=linear"),
+    "fidelity in linear light": ("loss.domain=linear",),
 }
 SHOWN = ("psnr", "ssim", "pu21", "sharpness", "drift")
 

@@ -71,7 +71,7 @@ class ColourShiftConfig(_Part):
 
     filter: Literal["box", "gaussian"] = "gaussian"
     sigma: Annotated[float, Field(gt=0.0, le=16.0)] = 2.0
-    domain: Literal["compressed", "linear"] = "compressed"
+    domain: Literal["compressed", "linear"] = "linear"
 
 
 class FeatureConfig(_Part):

@@ -42,9 +42,10 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path: Path) -> None
     assert changed == {
         AS_IT_IS: set(),
         "no colour-shift loss": {"pretrain.weights.colour_shift"},
+        "colour shift in the compressed range": {"loss.colour_shift.domain"},
         "no augmentation": {f"data.augmentation.{key}" for key in ("flips", "rotations", "shift", "exposure")},
         "no importance sampling": {"data.importance"},
-        "loss in linear light": {"loss.domain", "loss.colour_shift.domain"},
+        "fidelity in linear light": {"loss.domain"},
     }
     other = made[folder_of(AS_IT_IS, 5)]
     assert {key for key, value in other.items() if value != base[key]} == {"name", "seed"}
@@ -54,15 +55,15 @@ def test_it_runs_goes_on_and_prints_a_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack([PAIRS], tmp_path / "store", PackOptions(), lambda *_: None)
-    monkeypatch.setattr(ablations, "VARIANTS", {name: VARIANTS[name] for name in (AS_IT_IS, "loss in linear light")})
+    monkeypatch.setattr(ablations, "VARIANTS", {name: VARIANTS[name] for name in (AS_IT_IS, "fidelity in linear light")})
     given = [str(tmp_path / "store"), "--pairs", str(PAIRS), "--runs", str(tmp_path / "runs"), "--steps", "3"]
     for change in ("data.patch=32", "data.batch=2", "data.workers=0", "data.held_out=0.4", "pretrain.warm_up=1"):
         given += ["--set", change]
     given += ["--set", "generator.shape={width: 4, blocks: 1}", "--set", "validation_crops=1"]
     ablations.main(given)
     first = capsys.readouterr().out
-    assert "[4/4] loss-in-linear-light-2: 3 steps, 0 skipped" in first
-    (row,) = [line for line in first.splitlines() if line.startswith("| loss in linear light |")]
+    assert "[4/4] fidelity-in-linear-light-2: 3 steps, 0 skipped" in first
+    (row,) = [line for line in first.splitlines() if line.startswith("| fidelity in linear light |")]
     cells = row.strip("| ").split(" | ")[1:]
     assert len(cells) == len(ablations.SHOWN)
     for cell in cells:

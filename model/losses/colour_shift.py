@@ -5,11 +5,10 @@ reduced HR render (its pixel filter and its noise are its own), so fine differen
 before they are compared. What remains between a pair's own pictures is its *floor*, below which no network need come;
 see :meth:`ColourShift.floor`.
 
-Domain: by default the low-pass is taken in the compressed range, where noise and fireflies weigh little and the measure
-is the one that the network works in. There, the mean depends on contrast as well as on light: true detail that the LR
-render averaged away shows as a small shift (it is in the floor). In linear light the mean is the light itself, so the
-term then says that energy is kept; its pictures are compressed only after the low-pass, or highlights would be all
-that counts. A firefly then tints its whole surroundings.
+Domain: by default the low-pass is taken in linear light, where the mean is the light itself, so the term says that
+energy is kept; the means are compressed before they are compared, or highlights would be all that counts. Taken in the
+compressed range the mean depends on contrast too: detail that LR averaged away lowers it, so the term would hold back
+the very detail that is to be found, and ask for too much light in its place (``docs/training.md`` has the figures).
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ class ColourShift:
         self,
         filter: Literal["box", "gaussian"] = "gaussian",  # noqa: A002  the name in the configuration
         sigma: float = 2.0,
-        domain: Literal["compressed", "linear"] = "compressed",
+        domain: Literal["compressed", "linear"] = "linear",
         scale: int = 2,
     ) -> None:
         if filter not in ("box", "gaussian") or domain not in ("compressed", "linear"):

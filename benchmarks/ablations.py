@@ -29,7 +29,11 @@ AS_IT_IS = "as the preset"
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     AS_IT_IS: (),
     "no colour-shift loss": ("pretrain.weights.colour_shift=0.0",),
-    "colour shift in the compressed range": ("loss.colour_shift.domain=compressed",),
+    "whole colour shift": ("loss.colour_shift.beyond_floor=false",),
+    "whole colour shift in the compressed range": (
+        "loss.colour_shift.beyond_floor=false",
+        "loss.colour_shift.domain=compressed",
+    ),
     "no augmentation": ("data.augmentation={flips: false, rotations: false, shift: 0.0, exposure: 0.0}",),
     "no importance sampling": ("data.importance=0.0",),
     "fidelity in linear light": ("loss.domain=linear",),

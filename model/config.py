@@ -67,11 +67,19 @@ class NetworkConfig(_Part):
 
 
 class ColourShiftConfig(_Part):
-    """The operator that both pictures are brought low with before their colours are compared."""
+    """The operator that both pictures are brought low with before their colours are compared.
+
+    Attributes:
+        filter: Low-pass at LR size.
+        sigma: Of it, in LR pixels.
+        domain: Where the means are taken.
+        beyond_floor: Count only what goes beyond the pair's own shift; the paper's term counts all.
+    """
 
     filter: Literal["box", "gaussian"] = "gaussian"
     sigma: Annotated[float, Field(gt=0.0, le=16.0)] = 2.0
     domain: Literal["compressed", "linear"] = "linear"
+    beyond_floor: bool = True
 
 
 class FeatureConfig(_Part):

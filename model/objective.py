@@ -54,7 +54,7 @@ class Objective:
         """What the generator pays for its pictures of one batch; see the weights for which terms count."""
         combine = Combine(weights.model_dump())
         lr = batch.lr[..., CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
-        terms = {"fidelity": self.fidelity(sr, batch.hr), "colour_shift": self.colour_shift(sr, lr)}
+        terms = {"fidelity": self.fidelity(sr, batch.hr), "colour_shift": self.colour_shift(sr, lr, batch.hr)}
         if combine.wants("feature"):
             terms["feature"] = self._feature_loss()(sr, batch.hr)
         if combine.wants("adversarial"):

@@ -110,8 +110,8 @@ class Validator:
             "psnr": psnr(sr, crop.hr),
             "psnr of the base": psnr(crop.base, crop.hr),
             "sharpness": sharpness(*linear),
-            "colour shift": float(self._shift(ours, low)),
-            "colour shift floor": self._shift.floor(truth, low),
+            "colour shift": self._shift.whole(ours, low),
+            "colour shift floor": self._shift.whole(truth, low),
         }
 
 

@@ -42,7 +42,8 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path: Path) -> None
     assert changed == {
         AS_IT_IS: set(),
         "no colour-shift loss": {"pretrain.weights.colour_shift"},
-        "colour shift in the compressed range": {"loss.colour_shift.domain"},
+        "whole colour shift": {"loss.colour_shift.beyond_floor"},
+        "whole colour shift in the compressed range": {"loss.colour_shift.beyond_floor", "loss.colour_shift.domain"},
         "no augmentation": {f"data.augmentation.{key}" for key in ("flips", "rotations", "shift", "exposure")},
         "no importance sampling": {"data.importance"},
         "fidelity in linear light": {"loss.domain"},
@@ -55,7 +56,8 @@ def test_it_runs_goes_on_and_prints_a_table(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pack([PAIRS], tmp_path / "store", PackOptions(), lambda *_: None)
-    monkeypatch.setattr(ablations, "VARIANTS", {name: VARIANTS[name] for name in (AS_IT_IS, "fidelity in linear light")})
+    kept = (AS_IT_IS, "fidelity in linear light")
+    monkeypatch.setattr(ablations, "VARIANTS", {name: VARIANTS[name] for name in kept})
     given = [str(tmp_path / "store"), "--pairs", str(PAIRS), "--runs", str(tmp_path / "runs"), "--steps", "3"]
     for change in ("data.patch=32", "data.batch=2", "data.workers=0", "data.held_out=0.4", "pretrain.warm_up=1"):
         given += ["--set", change]

@@ -30,7 +30,7 @@ def test_a_step_moves_each_side_by_its_own_loss_alone(kind):
                 fake, real = opponent(ours), opponent(hr)
         total = combine(
             fidelity=fidelity(ours, hr),
-            colour_shift=colour(ours, lr),
+            colour_shift=colour(ours, lr, hr),
             feature=feature.between(fake.features, real.features),
             adversarial=term.generator(fake.logits, real.logits),
         )

@@ -38,6 +38,12 @@ def doubled(lr):
     return lr.repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
+def whole_shift(filter_, sigma, domain):
+    """The term as in the paper, on two pictures of one size, the second of which is reduced."""
+    term = ColourShift(filter_, sigma, domain, beyond_floor=False)
+    return lambda ours, truth: term(ours, truth[:, :, ::2, ::2], truth)
+
+
 def extremes():
     """Compressed values of light that plates do hold, and of what an untrained network may put out."""
     light = torch.tensor([0.0, -0.0, -1e-6, -0.3, -65504.0, 65504.0, 1e-8, 1.0])
@@ -75,9 +81,9 @@ def test_pictures_of_unequal_shape_are_refused_not_broadcast():
         with pytest.raises(ValueError, match="differ in shape"):
             term(torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16))
     with pytest.raises(ValueError, match="2 times the size"):
-        ColourShift()(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16))
+        ColourShift().whole(torch.zeros(1, 3, 16, 16), torch.zeros(1, 3, 16, 16))
     with pytest.raises(ValueError, match="2 times the size"):
-        ColourShift()(torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 8, 8))
+        ColourShift().whole(torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 8, 8))
 
 
 def test_unknown_kinds_are_refused():
@@ -96,9 +102,9 @@ def test_unknown_kinds_are_refused():
 @pytest.mark.parametrize(("filter_", "domain"), SHIFTS)
 def test_colour_shift_is_zero_for_the_very_input_and_catches_a_tint(filter_, domain):
     term, lr = ColourShift(filter_, 1.0, domain), fine_grain(1, 3, 12, 10)
-    assert term(doubled(lr), lr).item() == pytest.approx(0.0, abs=2e-6)
+    assert term.whole(doubled(lr), lr) == pytest.approx(0.0, abs=2e-6)
     tint = torch.tensor([0.03, 0.0, -0.03]).view(1, 3, 1, 1)
-    assert term(doubled(lr) + tint, lr).item() == pytest.approx(0.02, abs=1e-4)  # a tint of T is one of T in both
+    assert term.whole(doubled(lr) + tint, lr) == pytest.approx(0.02, abs=1e-4)  # a tint of T is one of T in both
 
 
 @pytest.mark.parametrize("filter_", ["box", "gaussian"])
@@ -106,11 +112,11 @@ def test_colour_shift_ignores_fine_detail_that_keeps_the_mean(filter_):
     lr = torch.full((1, 3, 12, 10), 0.5)
     checks = torch.tensor([[0.1, -0.1], [-0.1, 0.1]]).repeat(12, 10)
     compressed = ColourShift(filter_, domain="compressed")
-    assert compressed(doubled(lr) + checks, lr).item() == pytest.approx(0.0, abs=1e-6)
+    assert compressed.whole(doubled(lr) + checks, lr) == pytest.approx(0.0, abs=1e-6)
     light = CURVE.expand(doubled(lr)) * (1.0 + 5.0 * checks)
     kept = CURVE.compress(light)  # the same energy: no shift in linear light, one in the compressed range
-    assert ColourShift(filter_)(kept, lr).item() == pytest.approx(0.0, abs=2e-6)
-    assert compressed(kept, lr).item() > 1e-3
+    assert ColourShift(filter_).whole(kept, lr) == pytest.approx(0.0, abs=2e-6)
+    assert compressed.whole(kept, lr) > 1e-3
 
 
 @pytest.mark.parametrize("filter_", ["box", "gaussian"])
@@ -118,15 +124,29 @@ def test_noise_of_the_input_weighs_less_under_a_wider_low_pass(filter_):
     lr = torch.full((1, 3, 32, 32), 0.5)
     noisy = lr + 0.1 * (fine_grain(1, 3, 32, 32) - 0.5)
     for domain, fall in (("compressed", 1.5), ("linear", 1.1)):  # noise of T is in linear light a little light, too
-        shifts = [ColourShift(filter_, sigma, domain)(doubled(lr), noisy).item() for sigma in (0.6, 1.5, 4.0)]
+        shifts = [ColourShift(filter_, sigma, domain).whole(doubled(lr), noisy) for sigma in (0.6, 1.5, 4.0)]
         assert shifts[0] > fall * shifts[1] > fall**2 * shifts[2]
 
 
 def test_the_floor_is_what_the_true_picture_would_pay():
     lr = fine_grain(1, 3, 8, 8).requires_grad_()
     term = ColourShift()
-    assert term.floor(doubled(lr), lr) == pytest.approx(0.0, abs=1e-6)
-    assert term.floor(doubled(lr) + 0.04, lr) == pytest.approx(0.04, abs=1e-5)
+    assert term.whole(doubled(lr), lr) == pytest.approx(0.0, abs=1e-6)
+    assert term.whole(doubled(lr) + 0.04, lr) == pytest.approx(0.04, abs=1e-5)
+
+
+@pytest.mark.parametrize(("filter_", "domain"), SHIFTS)
+def test_only_what_goes_beyond_the_pairs_own_shift_counts(filter_, domain):
+    term, paper = ColourShift(filter_, 1.0, domain), ColourShift(filter_, 1.0, domain, beyond_floor=False)
+    lr = fine_grain(1, 3, 12, 10)
+    hr = doubled(lr) + 0.04
+    for tint, extra in ((0.04, 0.0), (0.0, 0.0), (-0.03, 0.0), (0.07, 0.03), (-0.06, 0.02)):
+        assert term(doubled(lr) + tint, lr, hr).item() == pytest.approx(extra, abs=1e-4)
+        assert paper(doubled(lr) + tint, lr, hr).item() == pytest.approx(abs(tint), abs=1e-4)
+    left = torch.cat((hr[..., :10], doubled(lr)[..., 10:]), -1)  # what is allowed on one side is not on the other
+    right = torch.cat((doubled(lr)[..., :10], hr[..., 10:]), -1)
+    assert term(left, lr, left).item() == 0.0
+    assert term(right, lr, left).item() > 0.015
 
 
 @pytest.mark.parametrize("sigma", [0.5, 1.0, 2.0, 5.0])
@@ -142,7 +162,7 @@ def test_box_and_gaussian_have_the_spread_that_they_are_named_for(sigma):
 @pytest.mark.parametrize(("filter_", "domain"), SHIFTS)
 def test_colour_shift_is_finite_at_the_extremes(filter_, domain):
     ours = extremes().requires_grad_()
-    loss = ColourShift(filter_, domain=domain)(ours, extremes()[:, :, ::2, ::2])
+    loss = ColourShift(filter_, domain=domain)(ours, extremes()[:, :, ::2, ::2], extremes().flip(2))
     loss.backward()
     assert torch.isfinite(loss)
     assert ours.grad is not None
@@ -231,7 +251,7 @@ def test_ms_ssim_is_zero_for_the_truth_and_grows_with_noise():
     "term",
     [
         *(lambda a, b, kind=kind: Fidelity(kind)(a, b) for kind in NORMS),
-        *(lambda a, b, f=f: ColourShift(f, 0.7, "compressed")(a, b[:, :, ::2, ::2]) for f in FILTERS),
+        *(lambda a, b, f=f: whole_shift(f, 0.7, "compressed")(a, b) for f in FILTERS),
         *(lambda a, b, kind=kind: Adversarial(kind).generator(a, b) for kind in KINDS),
         *(lambda a, b, kind=kind: Adversarial(kind).discriminator(a, b) for kind in KINDS),
     ],
@@ -248,10 +268,9 @@ def test_the_gradients_of_ms_ssim_are_those_of_its_values():
     assert torch.autograd.gradcheck(lambda x: ms_ssim(x, other), (a,), nondet_tol=0.0)
 
 
-@pytest.mark.parametrize("make", [lambda: Fidelity("l1", "linear"), lambda: ColourShift(sigma=0.7, domain="linear")])
+@pytest.mark.parametrize("make", [lambda: Fidelity("l1", "linear"), lambda: whole_shift("gaussian", 0.7, "linear")])
 def test_gradients_through_linear_light_are_those_of_the_values(make):
     term, ours, truth = make(), 0.3 + 0.4 * fine_grain(1, 1, 4, 4), torch.full((1, 1, 4, 4), 0.2)
-    truth = truth[:, :, ::2, ::2] if isinstance(term, ColourShift) else truth
     ours.requires_grad_()
     term(ours, truth).backward()
     assert ours.grad is not None
@@ -265,7 +284,7 @@ def test_gradients_through_linear_light_are_those_of_the_values(make):
     "term",
     [
         *(lambda a, b, p=p: Fidelity(*p)(a, b) for p in FIDELITIES),
-        *(lambda a, b, p=p: ColourShift(p[0], 1.0, p[1])(a, b[:, :, ::2, ::2]) for p in SHIFTS),
+        *(lambda a, b, p=p: whole_shift(p[0], 1.0, p[1])(a, b) for p in SHIFTS),
         *(lambda a, b, k=k: Adversarial(k).generator(a, b) for k in KINDS),
         *(lambda a, b, k=k: Adversarial(k).discriminator(a, b) for k in KINDS),
         ms_ssim,

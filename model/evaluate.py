@@ -6,7 +6,7 @@ Every pair is what a store would be packed from: rendered twice, lr/ and hr/ sid
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from model.baselines import bicubic_compressed
 from model.contenders import Contender
 from model.planes import UnfitError
 from model.sampling import is_held_out, shot_of
-from model.scoring import FIGURES, drift_floor, score
+from model.scoring import FIGURES, drift_floor, mean, score
 from model.sources import DEGRADE, Candidate, LeftOut, candidates, load, offered, parse_filter
 from model.store_format import BEAUTY
 from model.temporal import temporal_difference
@@ -114,12 +114,6 @@ class Evaluation:
             }
             for each in self.contenders
         }
-
-
-def mean(values: Iterator[float] | Sequence[float]) -> float:
-    """Of those that are finite; NaN of none."""
-    finite = [value for value in values if math.isfinite(value)]
-    return math.fsum(finite) / len(finite) if finite else math.nan
 
 
 Told = Callable[[Evaluation], None]

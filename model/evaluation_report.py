@@ -12,8 +12,8 @@ from typing import Any
 from deepupscale import __version__
 from deepupscale.errors import MissingExtraError, UsageError, WriteError
 from deepupscale.temporary import whole
-from model.evaluate import Evaluation, Float32, Scores, mean
-from model.scoring import FIGURES
+from model.evaluate import Evaluation, Float32, Scores
+from model.scoring import FIGURES, mean
 
 VERSION = 1
 MARKDOWN, JSON, SHEETS = "report.md", "report.json", "sheets"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -72,3 +73,9 @@ def drift_floor(lr: Float32, hr: Float32) -> float:
         hr: (2 height, 2 width, 3).
     """
     return colour_drift(lr.repeat(2, 0).repeat(2, 1), hr).percent
+
+
+def mean(values: Iterable[float]) -> float:
+    """Of those that are finite; NaN of none."""
+    finite = [value for value in values if math.isfinite(value)]
+    return math.fsum(finite) / len(finite) if finite else math.nan

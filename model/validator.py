@@ -19,6 +19,7 @@ from model.pairs import MARGIN, UPSAMPLE
 from model.pixel_filters import Float32
 from model.run_folder import RunFolder
 from model.sampling import StoreSampler
+from model.scoring import mean
 from model.store import Store
 from model.store_format import BEAUTY
 
@@ -90,7 +91,7 @@ class Validator:
             run.write_validation(step, crop.name, {**linear, "error": sr - crop.hr})
         run.write_scores(step, scores)
         means = (
-            {name: float(np.mean([score[name] for score in scores.values()])) for name in _FIGURES} if scores else {}
+            {name: mean(score[name] for score in scores.values()) for name in _FIGURES} if scores else {}
         )
         run.log(step, "validation", means)
         return means

@@ -19,11 +19,11 @@ from deepupscale.cli.app import invoke
 from deepupscale.errors import ModelError, UsageError
 from model.baselines import bicubic, bicubic_compressed, tviscale
 from model.contenders import Contender, baseline, double_by_tiles, models
-from model.evaluate import Evaluation, Options, Result, evaluate, mean
+from model.evaluate import Evaluation, Options, Result, evaluate
 from model.evaluation_report import markdown, table
 from model.metrics import psnr
 from model.procedural import procedural_image
-from model.scoring import CURVE, FIGURES, drift_floor, score
+from model.scoring import CURVE, FIGURES, drift_floor, mean, score
 from render.pair_files import read_pair
 
 PAIRS = Path(__file__).parent / "pairs"

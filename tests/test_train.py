@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -172,6 +174,17 @@ def test_a_short_run_learns_something(store: Path, tmp_path: Path) -> None:
     train(tiny(store, *more, *weighed, preset="fidelity"), tmp_path / "run", device="cpu")
     last = [line for line in metrics(tmp_path / "run") if line["kind"] == "validation"][-1]
     assert last["psnr"] > last["psnr of the base"] + 0.1
+
+
+def test_a_crop_without_edges_leaves_the_mean_of_the_others(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = itertools.cycle((math.nan, 0.5, 0.7))
+    monkeypatch.setattr("model.validator.sharpness", lambda *_: next(figures))
+    more = ("pretrain.steps=1", "validate_every=1", "validation_crops=3")
+    train(tiny(store, *more, preset="fidelity"), tmp_path / "run", device="cpu")
+    (last,) = [line for line in metrics(tmp_path / "run") if line["kind"] == "validation"]
+    assert last["sharpness"] == pytest.approx(0.6)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in PRESETS.glob("*.yaml")))

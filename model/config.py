@@ -124,6 +124,8 @@ class LossConfig(_Part):
         fidelity: The PSNR term.
         domain: Where it is taken: in the compressed range, or in linear light (an ablation).
         adversarial: Kind of the GAN term.
+        correction_gain: The discriminator is shown the picture and, times this, what it adds to the interpolated plate;
+            0 shows the picture alone, as in the paper.
     """
 
     fidelity: Literal["l1", "l2", "charbonnier"] = "l1"
@@ -131,6 +133,7 @@ class LossConfig(_Part):
     colour_shift: ColourShiftConfig = ColourShiftConfig()
     feature: FeatureConfig = FeatureConfig()
     adversarial: Literal["vanilla", "lsgan", "ralsgan", "rasgan", "hinge"] = "lsgan"
+    correction_gain: Annotated[float, Field(ge=0.0, le=1000.0)] = 8.0
 
 
 class StageConfig(_Part):

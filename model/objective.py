@@ -45,7 +45,7 @@ class Objective:
         self.adversarial = Adversarial(config.adversarial)
         self.hdr_flip = HdrFlipLoss()
         self.discriminator = discriminator
-        self._source, self._device = config.feature, device
+        self._source, self._device, self._gain = config.feature, device, config.correction_gain
         self._features: FeatureLoss | None = None
         if config.feature.file is not None:
             self._feature_loss()  # what is wrong with the file is told now, not when the stage that wants it begins
@@ -55,19 +55,35 @@ class Objective:
         combine = Combine(weights.model_dump())
         lr = batch.lr[..., CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
         terms = {"fidelity": self.fidelity(sr, batch.hr), "colour_shift": self.colour_shift(sr, lr, batch.hr)}
+        own = self._source.source == "discriminator"
+        ours, truth = sr, batch.hr
+        if combine.wants("adversarial") or (own and combine.wants("feature")):
+            ours, truth = self.shown(sr, batch.base), self.shown(batch.hr, batch.base)
         if combine.wants("feature"):
-            terms["feature"] = self._feature_loss()(sr, batch.hr)
+            terms["feature"] = self._feature_loss()(*((ours, truth) if own else (sr, batch.hr)))
         if combine.wants("adversarial"):
             assert self.discriminator is not None
             with frozen(self.discriminator):
-                fake = self.discriminator(sr).logits
-                real = self.discriminator(batch.hr).logits if self.adversarial.relativistic else None
+                fake = self.discriminator(ours).logits
+                real = self.discriminator(truth).logits if self.adversarial.relativistic else None
             terms["adversarial"] = self.adversarial.generator(fake, real)
         if combine.wants("ms_ssim"):
             terms["ms_ssim"] = ms_ssim(sr, batch.hr)
         if combine.wants("hdr_flip"):
             terms["hdr_flip"] = self.hdr_flip(sr, batch.hr)
         return combine(**terms)
+
+    def shown(self, picture: Tensor, base: Tensor) -> Tensor:
+        """What the discriminator is shown of a picture.
+
+        Args:
+            picture: (batch, channels, height, width), in the compressed range.
+            base: The interpolated plate that it goes back to, likewise.
+
+        Returns:
+            The picture, and after it, unless ``correction_gain`` is 0, what it adds to ``base``, times that gain.
+        """
+        return torch.cat((picture, self._gain * (picture - base)), 1) if self._gain else picture
 
     def _feature_loss(self) -> FeatureLoss:
         if self._features is None:

@@ -65,7 +65,8 @@ class Trainer:
         self.generator = placed(build_generator(config.generator.name, **config.generator.shape), ranks.device)
         self.opponent = None
         if config.gan is not None:
-            shape = config.discriminator.shape
+            channels = self.generator.channels * (2 if config.loss.correction_gain else 1)
+            shape = config.discriminator.shape | {"channels": channels}
             self.opponent = placed(build_discriminator(config.discriminator.name, **shape), ranks.device)
         self.ema = {name: value.detach().clone() for name, value in self.generator.state_dict().items()}
         self._objective = Objective(config.loss, self.opponent, ranks.device)
@@ -130,7 +131,8 @@ class Trainer:
         assert self._opposing is not None
         set_rate(self._opposing, at.stage.discriminator_rate * at.factor)
         with self._autocast():
-            logits = self._judged(torch.cat((sr, batch.hr))).logits
+            shown = (self._objective.shown(each, batch.base) for each in (sr, batch.hr))
+            logits = self._judged(torch.cat(tuple(shown))).logits
         fake, real = logits.chunk(2)
         loss = self._objective.adversarial.discriminator(fake, real)
         finite, norm = learn(self._opposing, self._judged, loss, self._config.clip)

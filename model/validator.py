@@ -90,9 +90,7 @@ class Validator:
             linear["lr"] = CURVE.expand(crop.lr[CONTEXT:-CONTEXT, CONTEXT:-CONTEXT])
             run.write_validation(step, crop.name, {**linear, "error": sr - crop.hr})
         run.write_scores(step, scores)
-        means = (
-            {name: mean(score[name] for score in scores.values()) for name in _FIGURES} if scores else {}
-        )
+        means = {name: mean(score[name] for score in scores.values()) for name in _FIGURES} if scores else {}
         run.log(step, "validation", means)
         return means
 

@@ -26,9 +26,11 @@ from model.checkpoint import load_generator
 from model.config import PRESETS, TrainConfig, load
 from model.objective import Objective
 from model.pack import PackOptions, pack
+from model.ranks import Ranks
 from model.schedule import moment, total_steps
 from model.store import Store
 from model.train import Slice, TrainingError, train
+from model.trainer import Trainer
 
 PAIRS = Path(__file__).with_name("pairs")
 TINY = (
@@ -174,6 +176,17 @@ def test_a_short_run_learns_something(store: Path, tmp_path: Path) -> None:
     train(tiny(store, *more, *weighed, preset="fidelity"), tmp_path / "run", device="cpu")
     last = [line for line in metrics(tmp_path / "run") if line["kind"] == "validation"][-1]
     assert last["psnr"] > last["psnr of the base"] + 0.1
+
+
+@pytest.mark.parametrize(("gain", "channels"), [(8.0, 6), (0.0, 3)])
+def test_the_opponent_is_shown_the_correction_unless_it_is_not(gain: float, channels: int, store: Path) -> None:
+    config = tiny(store, *OPPOSED, f"loss.correction_gain={gain}")
+    trainer = Trainer(config, Ranks.join("cpu"))
+    assert trainer.opponent is not None
+    assert trainer.opponent.state_dict()["head.weight"].shape[1] == channels
+    picture, base = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
+    shown = Objective(config.loss, None, torch.device("cpu")).shown(picture, base)
+    assert torch.equal(shown, torch.cat((picture, 8.0 * (picture - base)), 1) if gain else picture)
 
 
 def test_a_crop_without_edges_leaves_the_mean_of_the_others(

@@ -11,18 +11,18 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from deepupscale import __version__
-from deepupscale.errors import InferenceError, PlateError, UsageError
+from deepupscale.errors import CancelledError, InferenceError, PlateError, UsageError
 from deepupscale.fields import Field, Method, fields_of, names_of, unclear_channels
 from deepupscale.model_file import ModelFile
-from deepupscale.passes import Counts, DoublingPass, Strip, plan
+from deepupscale.passes import Cancelled, Counts, DoublingPass, Progress, Strip, Watch, effort, plan
 from deepupscale.plate import Limits, Part, Plate, Rows
 from deepupscale.plate_writer import PlateWriter, check_compression
 from deepupscale.session import Choice, Session
@@ -30,8 +30,7 @@ from deepupscale.sinks import SETTINGS_ATTRIBUTE, OutputPart
 from deepupscale.upscaler import Upscaler
 
 SCALES = (2, 4, 8)
-Progress = Callable[[float], None]
-"""Called with the fraction of the frame that is done, 0 to 1."""
+_BLOCK = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -62,6 +61,21 @@ class Settings:
 
 
 @dataclass(frozen=True)
+class PlateFile:
+    """A plate's file as it was read.
+
+    Attributes:
+        size: Bytes.
+        mtime_ns: When it was last written to, in nanoseconds since the epoch.
+        sha256: Digest of its bytes, hexadecimal.
+    """
+
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class FrameReport:
     """What became of one frame.
 
@@ -74,6 +88,8 @@ class FrameReport:
         nonfinite: Channel to number of NaN and Inf values in the plate.
         clamped: Channel to number of values too large for half in the result, written as 65504.
         message: Why it failed.
+        plate: The plate's file; None if it failed.
+        settings: What the result says of how it was made; empty if it failed.
     """
 
     source: Path
@@ -84,6 +100,8 @@ class FrameReport:
     nonfinite: Mapping[str, int] = field(default_factory=dict[str, int])
     clamped: Mapping[str, int] = field(default_factory=dict[str, int])
     message: str = ""
+    plate: PlateFile | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class Engine:
@@ -109,51 +127,45 @@ class Engine:
         """What the model runs on."""
         return self._session.choice
 
-    def upscale(self, source: Path, result: Path, progress: Progress | None = None) -> FrameReport:
+    def upscale(
+        self, source: Path, result: Path, progress: Progress | None = None, cancelled: Cancelled | None = None
+    ) -> FrameReport:
         """Upscale one plate to a file; a finished one is left alone unless ``overwrite`` is set.
 
+        Args:
+            source: The plate.
+            result: The file to write.
+            progress: Told how far the work is.
+            cancelled: Asked before every field of a tile whether to stop.
+
         Raises:
-            PlateError: The plate cannot be read or is refused.
+            PlateError: The plate cannot be read, is refused, or changed while it was read.
             InferenceError: The runtime gave up on it.
             WriteError: The result could not be written; nothing of it is left.
+            CancelledError: ``cancelled`` said so; nothing of the result is left.
         """
         began = time.perf_counter()
-        with Plate(source, self._settings.limits) as plate:
-            outputs, fields = self._decide(plate)
-            settings = self._settings_document(source)
-            size = outputs[0].source.data_window.scaled(self._settings.scale)
-            if not self._settings.overwrite and self._is_done(result, outputs, settings):
-                return FrameReport(source, result, "skipped", time.perf_counter() - began, (size.width, size.height))
-            try:
-                counts, clamped = self._write(plate, result, outputs, fields, settings, progress)
-            except InferenceError as error:
-                raise InferenceError(f"{source}: {error}") from None
-        seconds = time.perf_counter() - began
-        return FrameReport(source, result, "done", seconds, (size.width, size.height), counts, clamped)
-
-    def _decide(self, plate: Plate) -> tuple[list[OutputPart], list[list[Field]]]:
-        """Which parts and channels are written, and how each field is doubled."""
-        known = {name for part in plate.parts for name in names_of(part.channels, part.name)}
-        if unknown := sorted(set(self._settings.layers) - known):
-            raise PlateError(
-                f"{plate.path}: --layer {unknown[0]}: no such layer, channel or part; it has {', '.join(sorted(known))}"
-            )
-        outputs: list[OutputPart] = []
-        fields: list[list[Field]] = []
-        for part in plate.parts:
-            if unclear := unclear_channels(part.channels, part.name, self._settings.layers):
-                raise PlateError(f"{plate.path}: {part.label}: {unclear}")
-            found = fields_of(
-                part.channels, part.name, part.uint_channels, part.cryptomatte_layers, self._settings.layers
-            )
-            kept = [each for each in found if each.method is not Method.DROP]
-            names = {name for each in kept for name in each.channels}
-            if names:
-                outputs.append(OutputPart(part, tuple(c for c in part.channels if c in names), self._settings.scale))
-                fields.append(kept)
-        if not outputs:
-            raise PlateError(f"{plate.path}: every channel is dropped by --layer, nothing is left to write")
-        return outputs, fields
+        watch = Watch(progress, cancelled)
+        try:
+            before = _stamp(source)
+            with Plate(source, self._settings.limits) as plate:
+                outputs, fields = _decide(plate, self._settings)
+                settings = settings_document(self._model, self._settings, _digest(source, watch))
+                box = outputs[0].source.data_window.scaled(self._settings.scale)
+                status: Literal["done", "skipped"] = "skipped"
+                counts, clamped, stamp = Counts(), dict[str, int](), before
+                if self._settings.overwrite or _why_not(result, settings, outputs):
+                    status = "done"
+                    clamped, stamp = self._write(plate, result, outputs, fields, settings, watch, counts, before)
+        except InferenceError as error:
+            raise InferenceError(f"{source}: {error}") from None
+        except CancelledError:
+            raise CancelledError(f"{source}: cancelled") from None
+        size, mtime_ns, _ = stamp or (0, 0, 0)
+        return FrameReport(
+            source, result, status, time.perf_counter() - began, (box.width, box.height), counts.nonfinite, clamped,
+            plate=PlateFile(size, mtime_ns, settings["source"]), settings=settings,
+        )  # fmt: skip
 
     def _write(
         self,
@@ -161,73 +173,176 @@ class Engine:
         result: Path,
         outputs: list[OutputPart],
         fields: list[list[Field]],
-        settings: str,
-        progress: Progress | None,
-    ) -> tuple[dict[str, int], dict[str, int]]:
-        counts = Counts()
-        pixels = [o.source.data_window.width * o.source.data_window.height * len(o.channels) for o in outputs]
-        done = 0.0
-        with PlateWriter(result, outputs, self._settings.compression, settings) as writer:
+        settings: Mapping[str, Any],
+        watch: Watch,
+        counts: Counts,
+        before: _Stamp | None,
+    ) -> tuple[dict[str, int], _Stamp | None]:
+        """Returns what was clamped, and the plate's stamp when it was read to its end."""
+        boxes = [output.source.data_window for output in outputs]
+        work = sum(box.width * box.height * sum(map(effort, kept)) for box, kept in zip(boxes, fields, strict=True))
+        watch.total = work * sum(4**number for number in range(self._passes))
+        with PlateWriter(result, outputs, self._settings.compression, _packed(settings)) as writer:
             for index, (output, kept) in enumerate(zip(outputs, fields, strict=True)):
-                rows = 0
-                for strip in self._double(plate, output.source, kept, counts):
+                for strip in self._double(plate, output.source, kept, counts, watch):
                     channels = {name: strip[f.key][:, :, i] for f in kept for i, name in enumerate(f.channels)}
                     writer.write(index, channels)
-                    rows += next(iter(strip.values())).shape[0]
                     del strip, channels  # or they would lie beside the next strip while it is made
-                    if progress is not None:
-                        part_done = rows / (output.source.data_window.height * self._settings.scale)
-                        progress((done + part_done * pixels[index]) / sum(pixels))
-                done += pixels[index]
-        return counts.nonfinite, writer.clamped.counts
+            after = _stamp(plate.path)
+            if after != before and _digest(plate.path, watch) != settings["source"]:
+                raise PlateError(f"{plate.path}: changed while it was read: do it again when it is finished")
+        return writer.clamped.counts, after
 
-    def _double(self, plate: Plate, part: Part, fields: list[Field], counts: Counts) -> Iterator[Strip]:
+    @property
+    def _passes(self) -> int:
+        return self._settings.scale.bit_length() - 1
+
+    def _double(self, plate: Plate, part: Part, fields: list[Field], counts: Counts, watch: Watch) -> Iterator[Strip]:
         """Strips of a part after as many passes as the scale needs."""
         width, height = part.data_window.width, part.data_window.height
         channels = sum(len(each.channels) for each in fields)
         tiling = plan(width, height, channels)
         strips = _gather(plate.strips(part, tiling.rows), fields)
-        for number in range(self._settings.scale.bit_length() - 1):
+        for number in range(self._passes):
             tiling = plan(width, height, channels)
-            doubling = DoublingPass(fields, self._upscaler, counts if number == 0 else None)
+            doubling = DoublingPass(fields, self._upscaler, counts if number == 0 else None, watch)
             strips = doubling.run(strips, width, height, tiling)
             width, height = 2 * width, 2 * height
         return strips
 
-    def _settings_document(self, source: Path) -> str:
-        """What a result says of how it was made, as JSON; equal documents mean equal results."""
-        document = {
-            "engine": __version__,
-            "model": self._model.digest,
-            "scale": self._settings.scale,
-            "precision": self._settings.precision,
-            "compression": self._settings.compression,
-            "layers": {name: str(method) for name, method in sorted(self._settings.layers.items())},
-            "source": _digest(source),
-        }
-        return json.dumps(document, separators=(",", ":"))
 
-    def _is_done(self, result: Path, outputs: list[OutputPart], settings: str) -> bool:
-        """Whether the result is there, whole, and made from this plate under these settings."""
-        if not result.exists():
-            return False
-        try:
-            with Plate(result, Limits.none()) as found:
-                if len(found.parts) != len(outputs):
-                    return False
-                for part, output in zip(found.parts, outputs, strict=True):
-                    same_windows = (part.data_window, part.display_window) == (
-                        output.source.data_window.scaled(output.scale),
-                        output.source.display_window.scaled(output.scale),
-                    )
-                    if not same_windows or set(part.channels) != set(output.channels):
-                        return False
-                    if part.spec.get_string_attribute(SETTINGS_ATTRIBUTE) != settings:
-                        return False
-                found.read_through()
-        except PlateError:
-            return False
-        return True
+def why_not_done(
+    result: Path, model: ModelFile, settings: Settings, source: Path | None = None, cancelled: Cancelled | None = None
+) -> str:
+    """Whether a result is whole and made as asked. Nothing is inferred.
+
+    Args:
+        result: The file.
+        model: What it should be made with.
+        settings: What is asked for; ``overwrite`` does not count.
+        source: The plate it should be made from; None if any will do.
+        cancelled: Asked while the plate is read whether to stop.
+
+    Returns:
+        Why it is not, in one line; empty if it is.
+
+    Raises:
+        PlateError: The plate cannot be read or is refused.
+        CancelledError: ``cancelled`` said so.
+    """
+    if source is None:
+        return _why_not(result, settings_document(model, settings, ""), None)
+    with Plate(source, settings.limits) as plate:
+        outputs, _ = _decide(plate, settings)
+        return _why_not(result, settings_document(model, settings, _digest(source, Watch(None, cancelled))), outputs)
+
+
+def settings_document(model: ModelFile, settings: Settings, source: str) -> dict[str, Any]:
+    """What a result says of how it was made; equal documents mean equal results.
+
+    Args:
+        model: What it is made with.
+        settings: What is asked for.
+        source: Digest of the plate.
+    """
+    return {
+        "engine": __version__,
+        "model": model.digest,
+        "scale": settings.scale,
+        "precision": settings.precision,
+        "compression": settings.compression,
+        "layers": {name: str(method) for name, method in sorted(settings.layers.items())},
+        "source": source,
+    }
+
+
+def _packed(settings: Mapping[str, Any]) -> str:
+    return json.dumps(settings, separators=(",", ":"))
+
+
+def _decide(plate: Plate, settings: Settings) -> tuple[list[OutputPart], list[list[Field]]]:
+    """Which parts and channels are written, and how each field is doubled."""
+    known = {name for part in plate.parts for name in names_of(part.channels, part.name)}
+    if unknown := sorted(set(settings.layers) - known):
+        raise PlateError(
+            f"{plate.path}: --layer {unknown[0]}: no such layer, channel or part; it has {', '.join(sorted(known))}"
+        )
+    outputs: list[OutputPart] = []
+    fields: list[list[Field]] = []
+    for part in plate.parts:
+        if unclear := unclear_channels(part.channels, part.name, settings.layers):
+            raise PlateError(f"{plate.path}: {part.label}: {unclear}")
+        found = fields_of(part.channels, part.name, part.uint_channels, part.cryptomatte_layers, settings.layers)
+        kept = [each for each in found if each.method is not Method.DROP]
+        names = {name for each in kept for name in each.channels}
+        if names:
+            outputs.append(OutputPart(part, tuple(c for c in part.channels if c in names), settings.scale))
+            fields.append(kept)
+    if not outputs:
+        raise PlateError(f"{plate.path}: every channel is dropped by --layer, nothing is left to write")
+    return outputs, fields
+
+
+def _why_not(result: Path, wanted: Mapping[str, Any], outputs: Sequence[OutputPart] | None) -> str:
+    """See :func:`why_not_done`; without ``outputs`` the plate does not count."""
+    try:
+        with Plate(result, Limits.none()) as found:
+            for part in found.parts:
+                said = part.spec.get_string_attribute(SETTINGS_ATTRIBUTE)
+                if why := _difference(said, wanted, any_source=outputs is None):
+                    return f"{result}: {why}"
+            if outputs is not None and not _same_pictures(found.parts, outputs):
+                return f"{result}: its parts, windows or channels are not those that the plate gives"
+            found.read_through()
+    except PlateError as error:
+        return str(error)
+    return ""
+
+
+def _same_pictures(found: Sequence[Part], outputs: Sequence[OutputPart]) -> bool:
+    return len(found) == len(outputs) and all(
+        (part.data_window, part.display_window, set(part.channels))
+        == (
+            output.source.data_window.scaled(output.scale),
+            output.source.display_window.scaled(output.scale),
+            set(output.channels),
+        )
+        for part, output in zip(found, outputs, strict=True)
+    )
+
+
+def _difference(said: str, wanted: Mapping[str, Any], any_source: bool) -> str:
+    """Where what a result says of how it was made differs from what is asked; empty if it does not."""
+    try:
+        document: object = json.loads(said)
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return "does not say how it was made: no result of deepupscale"
+    found = cast("dict[str, Any]", document)
+    asked = {**wanted, "source": found.get("source")} if any_source else wanted
+    if said == _packed(asked):
+        return ""
+    key = next((key for key in asked if found.get(key) != asked[key]), "")
+    if key in ("model", "source"):
+        return (
+            "was made by another model" if key == "model" else "was made from another plate, or the plate has changed"
+        )
+    if not key:
+        return "was made with settings of another kind"
+    return f"was made with {key} {json.dumps(found.get(key))}, not {json.dumps(asked[key])}"
+
+
+_Stamp = tuple[int, int, int]
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """Size in bytes, time of the last write in nanoseconds and number of a file; None if there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ino
 
 
 def _gather(strips: Iterator[Mapping[str, Rows]], fields: list[Field]) -> Iterator[Strip]:
@@ -236,10 +351,14 @@ def _gather(strips: Iterator[Mapping[str, Rows]], fields: list[Field]) -> Iterat
         yield {f.key: np.stack([strip[name] for name in f.channels], axis=-1) for f in fields}
 
 
-def _digest(path: Path) -> str:
+def _digest(path: Path, watch: Watch) -> str:
     """SHA-256 of a file's bytes, hexadecimal."""
+    digest = hashlib.sha256()
     try:
         with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            while block := file.read(_BLOCK):
+                watch.check()
+                digest.update(block)
     except OSError as error:
         raise PlateError(f"{path}: cannot be read: {error.strerror or os.strerror(error.errno or 0)}") from None
+    return digest.hexdigest()

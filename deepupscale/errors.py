@@ -7,10 +7,12 @@
     │   ├── StoreError                  a training store that is damaged, foreign, or cannot be written
     │   ├── RuntimeUnavailableError     a device, a runtime or a precision that this machine lacks
     │   └── MissingExtraError           a verb or option whose optional packages are not installed
-    └── FrameError              (1)     one frame failed; the others go on
-        ├── PlateError                  the plate cannot be read, or is of a kind that is refused
-        ├── InferenceError              the runtime gave up on the frame
-        └── WriteError                  the result cannot be written; no part of it is left behind
+    ├── FrameError              (1)     one frame failed; the others go on
+    │   ├── PlateError                  the plate cannot be read, or is of a kind that is refused
+    │   ├── InferenceError              the runtime gave up on the frame
+    │   └── WriteError                  the result cannot be written; no part of it is left behind
+    ├── CancelledError          (130)   whoever asked for a frame wants it no more; nothing of it is left behind
+    └── ProtocolError           (2)     a message to the worker that is none, or not as its protocol says
 
 Every message names what was being done, the file, and what would help. No other exception of ours reaches a user.
 """
@@ -70,6 +72,25 @@ class InferenceError(FrameError):
 
 class WriteError(FrameError):
     """A result that could not be written whole. Nothing of it is left behind."""
+
+
+class CancelledError(DeepUpscaleError):
+    """Work that was stopped because whoever asked for it said so. Nothing of it is left behind."""
+
+    exit_code = 130
+
+
+class ProtocolError(DeepUpscaleError):
+    """A message to the worker that cannot be read or answered.
+
+    Args:
+        message: One line.
+        code: The error's number (JSON-RPC 2.0, section 5.1, and ``docs/worker.md``).
+    """
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def one_line(text: str) -> str:

@@ -7,7 +7,7 @@ of a tile and the border of a frame are the same case to everything after. Memor
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,15 +15,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepupscale import resample
+from deepupscale.errors import CancelledError
 from deepupscale.fields import Field, Kind, Method
 from deepupscale.upscaler import Upscaler, agree_with_alpha
 
 Strip = dict[str, NDArray[Any]]
 """Field key to (rows, width, channels): float32, or uint32 for UINT channels."""
+Progress = Callable[[float], None]
+"""Called with the fraction of the frame that is done, 0 to 1, after a tile or a field of it."""
+Cancelled = Callable[[], bool]
+"""Asked whether the work is still wanted; True stops it."""
 
 _FILL_CONTEXT = 2  # fill_nonfinite looks this far around
 TILE_PIXELS = 1 << 19  # plate pixels a tile, without its halo: about 0.6 GB of float32 activations at width 64
 STRIP_BYTES = 192 << 20  # one strip's doubled fields
+_PROGRESS_STEP = 0.005  # a plate of many layers would fill a log
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,46 @@ class Counts:
             self.nonfinite[channel] = self.nonfinite.get(channel, 0) + count
 
 
+@dataclass
+class Watch:
+    """Follows the work on a frame: says how far it is, and stops it between two fields of a tile.
+
+    Attributes:
+        progress: Told of the fraction that is done, which only grows and ends with 1; 200 times a frame at most.
+        cancelled: Asked before every field of a tile.
+        total: Work of all passes, in the unit of :func:`effort` times pixels.
+    """
+
+    progress: Progress | None = None
+    cancelled: Cancelled | None = None
+    total: int = 0
+    _done: int = field(default=0, init=False)
+    _told: float = field(default=0.0, init=False)
+
+    def check(self) -> None:
+        """Go on only if the work is wanted.
+
+        Raises:
+            CancelledError: It is not.
+        """
+        if self.cancelled is not None and self.cancelled():
+            raise CancelledError("cancelled")
+
+    def advance(self, work: int) -> None:
+        """Note so much as done."""
+        self._done += work
+        fraction = self._done / max(self._done, self.total)
+        if self.progress is not None and (fraction - self._told >= _PROGRESS_STEP or self._done == self.total):
+            self._told = fraction
+            self.progress(fraction)
+
+
+def effort(each: Field) -> int:
+    """How much work a pixel of a field is, roughly: a channel that is filtered counts 1, a run of the network 20."""
+    runs = 1 if len(each.channels) == 3 else len(each.channels)
+    return 20 * runs if each.method is Method.NET else len(each.channels)
+
+
 class RowWindow:
     """A sliding view on strips that come from above to below."""
 
@@ -104,12 +150,16 @@ class DoublingPass:
         fields: What to do with which channels; dropped ones left out.
         upscaler: Doubles colour and alpha.
         counts: Where NaN and Inf are counted; None for second passes, which see what the first made.
+        watch: What follows the work.
     """
 
-    def __init__(self, fields: Sequence[Field], upscaler: Upscaler, counts: Counts | None) -> None:
+    def __init__(
+        self, fields: Sequence[Field], upscaler: Upscaler, counts: Counts | None, watch: Watch | None = None
+    ) -> None:
         self._fields = fields
         self._upscaler = upscaler
         self._counts = counts
+        self._watch = watch or Watch()
         self._margin = upscaler.margin + _FILL_CONTEXT
 
     def run(self, strips: Iterator[Strip], width: int, height: int, tiling: Tiling) -> Iterator[Strip]:
@@ -138,6 +188,7 @@ class DoublingPass:
         done: Strip = {}
         filled: Strip = {}
         for each in self._fields:
+            self._watch.check()
             plane = tile[each.key]
             if each.method is Method.NEAREST or plane.dtype != np.float32:
                 done[each.key] = resample.double_nearest(plane, self._margin)
@@ -150,6 +201,7 @@ class DoublingPass:
             if each.kind is Kind.MOTION:
                 done[each.key] = done[each.key] * np.float32(2.0)  # its unit, the pixel, has halved
             self._count(each, plane, inside)
+            self._watch.advance(inside[0] * inside[1] * effort(each))
         for each in self._fields:
             if each.alpha and each.alpha in filled and each.key in filled:
                 done[each.key] = agree_with_alpha(

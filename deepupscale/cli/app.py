@@ -131,6 +131,17 @@ def doctor(
     show(examine(model), as_json)
 
 
+@app.command()
+def worker(threads: Annotated[int, typer.Option(min=0, max=1024, help="CPU threads; 0 for all.")] = 0) -> None:
+    """Serve a host: JSON-RPC 2.0 over standard input and output, until it shuts the worker down or closes the pipe.
+
+    docs/worker.md is the protocol. Nothing else is printed to standard output.
+    """
+    from deepupscale.cli.worker import serve
+
+    serve(threads)
+
+
 def _add_verbs_of_others() -> None:
     """Verbs of packages that build on the engine, which knows none of them: entry points of `deepupscale.verbs`.
 

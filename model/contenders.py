@@ -144,12 +144,9 @@ def _is(what: Callable[[Path], bool], text: str) -> bool:
 def _file(text: str) -> Path:
     path = Path(text)
     if _is(Path.is_dir, text):
-        from model import snapshots
+        from model.snapshots import last_weights
 
-        steps = snapshots.steps(path / "checkpoints")
-        if not steps:
-            raise ModelError(f"{path}: is a folder without checkpoints: name a model file or a training run")
-        return steps[-1] / "ema.safetensors"
+        return last_weights(path)
     if path.suffix.lower() not in (".onnx", ".safetensors"):
         raise UsageError(f"--model {path}: name an .onnx or .safetensors file, the folder of a run, or a model's name")
     return find(text) if path.suffix.lower() == ".onnx" else path

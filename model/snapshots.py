@@ -104,6 +104,18 @@ def steps(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: int(path.name.removeprefix("step_")))
 
 
+def last_weights(run: Path) -> Path:
+    """The averaged weights of a run's last snapshot: what is evaluated, exported and pruned.
+
+    Raises:
+        ModelError: The folder holds no snapshot.
+    """
+    whole = steps(run / "checkpoints")
+    if not whole:
+        raise ModelError(f"{run}: is a folder without checkpoints: name a model file or a training run")
+    return whole[-1] / "ema.safetensors"
+
+
 def read(place: Path) -> tuple[Groups, dict[str, Any]]:
     """A snapshot's groups of tensors, on the CPU, and its state.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from model.evaluate import Evaluation
     from model.meter import Pace
     from model.pack import PackReport, PairReport
+    from model.prune import Pruned
     from model.train_features import Outcome
 
 
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(pack)
     app.command()(train)
     app.command()(train_features)
+    app.command()(prune)
     app.command()(evaluate)
 
 
@@ -165,6 +167,52 @@ def _guessed(out: Path, done: Outcome) -> str:
     """What a feature network came to, in one line."""
     where = "pairs that it was trained on, as none is held out" if done.seen else "held-out pairs"
     return f"{out}: on {where}: {done.scores} (constants: {done.baseline})"
+
+
+def prune(
+    checkpoint: Annotated[
+        Path, typer.Argument(metavar="CHECKPOINT", help="A .safetensors file, or the folder of a training run.")
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .safetensors file to make.")],
+    keep: Annotated[float, typer.Option(help="Share of the channels inside blocks that stays.")] = 0.75,
+    store: Annotated[Path, typer.Option(help="The store whose pictures tell which.")] = Path("data/store"),
+    held_out: Annotated[
+        float, typer.Option(min=0.0, max=0.99, help="Share of the pairs that do not; as data.held_out.")
+    ] = 0.1,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Make a smaller, faster network out of a trained residual one, to be fine-tuned.
+
+    Channels inside the blocks go, those first that the others can make up for. Of a run's folder the last averaged
+    weights are taken. The last line is the command that fine-tunes.
+    """
+    from deepupscale.cli.output import say
+
+    _check_packages("deepupscale prune", ("lmdb", "safetensors", "torch"), "train")
+    from model.prune import prune as run_it
+
+    done = run_it(checkpoint, out, keep, store, held_out, overwrite)
+    for line in pruned_lines(done, store):
+        say(one_line(line))
+
+
+def pruned_lines(done: Pruned, store: Path) -> list[str]:
+    """What was pruned, and how to go on."""
+    import shlex
+
+    (before, after), (parameters, left) = done.shapes, done.parameters
+    shape = ", ".join(f"{name}: {value}" for name, value in after.items())
+    settings = (
+        f"start={done.out}", f"data.store={store}", f"generator={{name: residual, shape: {{{shape}}}}}",
+        "pretrain.steps=10000", "pretrain.rate=1.0e-4",
+    )  # fmt: skip
+    pairs = "pairs that they were chosen by, as none is held out" if done.seen else "held-out pairs"
+    return [
+        f"{done.out}: {after['inner']} of {before.get('inner', before['width'])} channels inside each block, "
+        f"{left} of {parameters} parameters, {done.work[1]} of {done.work[0]} multiplications a pixel of the plate",
+        f"before fine-tuning the correction is {done.error:.1%} off what it was, on {pairs}",
+        f"fine-tune it: deepupscale train fidelity runs/pruned {shlex.join(w for s in settings for w in ('--set', s))}",
+    ]
 
 
 def _check_packages(what: str, modules: tuple[str, ...], extra: str) -> None:

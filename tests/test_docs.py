@@ -46,11 +46,13 @@ def test_the_table_of_kinds_is_complete() -> None:
     [
         ("run", "README.md"),
         ("models", "docs/models.md"),
+        ("worker", "docs/worker.md"),
         ("render-pairs", "docs/pairs.md"),
         ("pack", "docs/pairs.md"),
         ("contact-sheet", "docs/pairs.md"),
         ("train", "docs/training.md"),
         ("train-features", "docs/training.md"),
+        ("prune", "docs/training.md"),
         ("evaluate", "docs/evaluation.md"),
         ("export", "docs/export.md"),
     ],

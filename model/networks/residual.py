@@ -15,11 +15,12 @@ from model.networks.generator import Generator, he_initialise
 
 
 class ResidualBlock(nn.Module):
-    """Three 3x3 convolutions with ReLU between them, added to their input."""
+    """Three 3x3 convolutions with ReLU between them, added to their input; ``inner`` channels between them."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(nn.Conv2d(width, width, 3, padding=1) for _ in range(3))
+        sides = ((width, inner), (inner, inner), (inner, width))
+        self.convs = nn.ModuleList(nn.Conv2d(taken, made, 3, padding=1) for taken, made in sides)
 
     def forward(self, features: Tensor) -> Tensor:
         out = self.convs[0](features)
@@ -39,16 +40,18 @@ class ResidualGenerator(Generator):
         blocks: Residual blocks of three convolutions each.
         channels: Colour channels of the plate.
         scale: Integer magnification.
+        inner: Channels between the convolutions of a block, where pruning takes them away; 0 for as many as ``width``.
     """
 
     kind: ClassVar[str] = "residual"
 
-    def __init__(self, width: int = 64, blocks: int = 8, channels: int = 3, scale: int = 2) -> None:
+    def __init__(self, width: int = 64, blocks: int = 8, channels: int = 3, scale: int = 2, inner: int = 0) -> None:
         super().__init__()
         self.channels = channels
         self.scale = scale
+        self.inner = inner or width
         self.head = nn.Conv2d(channels, width, 3, padding=1)
-        self.blocks = nn.ModuleList(ResidualBlock(width) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ResidualBlock(width, self.inner) for _ in range(blocks))
         self.fuse = nn.Conv2d(width, width, 3, padding=1)
         self.tail = nn.Conv2d(width, channels * scale**2, 3, padding=1)
         self.shuffle = nn.PixelShuffle(scale)
@@ -65,12 +68,14 @@ class ResidualGenerator(Generator):
     @property
     def shape(self) -> dict[str, int | float | bool]:
         """What its constructor takes to build it again."""
-        return {
-            "width": self.head.out_channels,
+        width = self.head.out_channels
+        shape: dict[str, int | float | bool] = {
+            "width": width,
             "blocks": len(self.blocks),
             "channels": self.channels,
             "scale": self.scale,
         }
+        return shape if self.inner == width else {**shape, "inner": self.inner}
 
     @property
     def receptive_radius(self) -> int:
@@ -93,6 +98,6 @@ class ResidualGenerator(Generator):
         return self.shuffle(self.tail(head + self.fuse(features)))
 
 
-def hero(width: int = 96, blocks: int = 16, channels: int = 3, scale: int = 2) -> ResidualGenerator:
+def hero(width: int = 96, blocks: int = 16, channels: int = 3, scale: int = 2, inner: int = 0) -> ResidualGenerator:
     """The large network of the same family, for a GPU or for patience: 4,082,028 parameters, radius 51."""
-    return ResidualGenerator(width, blocks, channels, scale)
+    return ResidualGenerator(width, blocks, channels, scale, inner)

@@ -12,17 +12,17 @@ from deepupscale.errors import RuntimeUnavailableError
 
 log = logging.getLogger(__name__)
 
-Precision = Literal["f32", "bf16", "f16"]
-PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16")
+Precision = Literal["f32", "bf16", "f16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16", "int8")
 
 
 def cpu_precisions() -> tuple[Precision, ...]:
-    """Precisions that OpenVINO computes natively on this CPU."""
+    """Precisions that OpenVINO computes natively on this CPU; int8 only in graphs that are quantised to it."""
     import openvino as ov
 
     able = cast(list[str], ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
-    names: dict[str, Precision] = {"FP32": "f32", "BF16": "bf16", "FP16": "f16"}
-    return tuple(names[name] for name in ("FP32", "BF16", "FP16") if name in able)
+    names: dict[str, Precision] = {"FP32": "f32", "BF16": "bf16", "FP16": "f16", "INT8": "int8"}
+    return tuple(precision for name, precision in names.items() if name in able)
 
 
 def cpu_instruction_sets() -> tuple[str, ...]:

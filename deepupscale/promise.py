@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from deepupscale.devices import Precision
 from deepupscale.errors import ModelError
 from deepupscale.fields import Kind
 from deepupscale.range_compression import RangeCompression
@@ -18,6 +19,7 @@ from deepupscale.range_compression import RangeCompression
 METADATA_KEY = "deepupscale"
 VERSION = 1
 
+GraphPrecision = Literal["f32", "f16", "int8"]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=2000)]
 
@@ -103,7 +105,7 @@ class Training(_Strict):
 class Verification(_Strict):
     """One precision that the exporter ran and compared with the trained network in float32."""
 
-    precision: Literal["f32", "bf16", "f16", "int8"]
+    precision: Precision
     runtime: Name
     max_error: float = Field(ge=0.0)
     """Largest absolute difference of the output tensor, in the transfer's range."""
@@ -126,6 +128,10 @@ class Promise(_Strict):
     """Input pixels of context on every side that one output pixel depends on, as the exporter measured it."""
     multiple: int = Field(default=1, ge=1, le=256)
     """Sides of the tensors fed to the graph must be multiples of this."""
+    precision: GraphPrecision = "f32"
+    """What the graph between its float32 tensors computes in: f16 has half weights and tensors, int8 is quantised.
+
+    A runtime may compute an f32 graph in a lower precision, an f16 one in a higher; an int8 one runs as it is."""
     training: Training
     verified: tuple[Verification, ...] = Field(default=(), max_length=32)
 
@@ -154,8 +160,8 @@ class Promise(_Strict):
         return any(v.precision == precision for v in self.verified)
 
     def to_json(self) -> str:
-        """The document as it is stored."""
-        return self.model_dump_json()
+        """The document as it is stored; of an f32 graph as it was before there were others, for older readers."""
+        return self.model_dump_json(exclude={"precision"} if self.precision == "f32" else None)
 
     @classmethod
     def from_json(cls, text: str | bytes, source: str) -> Promise:

@@ -42,9 +42,10 @@ class OpenVinoSession:
         except RuntimeError as error:
             raise ModelError(f"{model.path}: OpenVINO cannot read the graph: {one_line(str(error))[-300:]}") from None
         _check_tensors(model, _openvino_channels(self._graph.inputs), _openvino_channels(self._graph.outputs))
+        lower = choice.precision in ("bf16", "f16")  # of an int8 graph the rest stays float32: bf16 doubles the error
         self._config: dict[str, Any] = {
-            "INFERENCE_PRECISION_HINT": choice.precision,
-            "EXECUTION_MODE_HINT": "ACCURACY" if choice.precision == "f32" else "PERFORMANCE",
+            "INFERENCE_PRECISION_HINT": choice.precision if lower else "f32",
+            "EXECUTION_MODE_HINT": "PERFORMANCE" if lower else "ACCURACY",
             "PERFORMANCE_HINT": "LATENCY",
         }
         if threads > 0:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from deepupscale.errors import WriteError
+from deepupscale.errors import UsageError, WriteError
 
 _LOST_OWNER_AFTER_S = 24 * 3600.0
 
@@ -48,6 +48,33 @@ def whole(path: Path, option: str = "") -> Generator[BinaryIO]:
         raise WriteError(f"{where}: cannot be written: {error.strerror or error}: is the disk full?") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_target(out: Path, suffix: str, overwrite: bool) -> None:
+    """Refuse at once what could not be written in the end.
+
+    Args:
+        out: The file to make.
+        suffix: How its name must end, as in ``.onnx``.
+        overwrite: Whether it may exist.
+
+    Raises:
+        UsageError: Another ending, a folder, a folder around it that is missing or closed, or a file that may not be
+            replaced.
+    """
+    try:
+        if out.suffix != suffix:
+            raise UsageError(f"{out}: name a file that ends in {suffix}")
+        if out.is_dir():
+            raise UsageError(f"{out}: is a folder: name a file")
+        if not out.absolute().parent.is_dir():
+            raise UsageError(f"{out}: there is no folder {out.absolute().parent}: make it first")
+        if not os.access(out.absolute().parent, os.W_OK):
+            raise UsageError(f"{out}: its folder cannot be written to")
+        if os.path.lexists(out) and not overwrite:
+            raise UsageError(f"{out}: exists: replace it by --overwrite, or name another file")
+    except OSError as error:
+        raise UsageError(f"{out}: cannot be written: {error.strerror or error}") from None
 
 
 def is_abandoned(name: str, touched: float) -> bool:

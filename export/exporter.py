@@ -1,4 +1,7 @@
-"""From a checkpoint to a verified file: export, measure, compare, write, read back. Nothing is left of what fails."""
+"""From a checkpoint to a verified file: export, convert, measure, compare, write, read back.
+
+Nothing is left of what fails.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,23 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import onnx
 from pydantic import ValidationError
 
 from deepupscale.errors import FrameError, ModelError, UsageError
 from deepupscale.model_file import ModelFile
-from deepupscale.promise import Metric, Promise, Training
-from deepupscale.temporary import writer
+from deepupscale.promise import GraphPrecision, Metric, Promise, Training
+from deepupscale.temporary import check_target, writer
+from export.calibration import Calibration, calibration
 from export.full import full_graph, full_halo, full_tensors
 from export.graph import check_graph, export_graph, with_promise
+from export.half import half_graph
 from export.halo import measure_halo
 from export.measurements import measurements
 from export.provenance import UNKNOWN, Provenance, provenance_of
+from export.quantise import quantised_graph
 from export.verify import Check, check_written, verify
 from model.checkpoint import load_generator
 from model.networks import Generator
@@ -45,7 +52,9 @@ class Asked:
         revision: Of the training code.
         iterations: Steps of training.
         report: An evaluation's report that measures this checkpoint, its folder or file.
-        full: Make the self-contained graph.
+        precision: What the graph computes in: ``f32``, ``f16`` or ``int8``.
+        calibrate: The packed store that ``int8`` is calibrated on.
+        full: Make the self-contained graph; ``f32`` only.
         overwrite: Replace the file if it exists.
     """
 
@@ -58,6 +67,8 @@ class Asked:
     revision: str | None = None
     iterations: int | None = None
     report: Path | None = None
+    precision: str = "f32"
+    calibrate: Path | None = None
     full: bool = False
     overwrite: bool = False
 
@@ -70,11 +81,13 @@ class Exported:
         model: The file.
         checks: What it was verified with.
         unknown: What the promise does not know, by the option that would say it; iterations are 0 then.
+        calibrated_on: Id of the dataset of an int8 file; else empty.
     """
 
     model: ModelFile
     checks: tuple[Check, ...]
     unknown: tuple[str, ...]
+    calibrated_on: str = ""
 
 
 def export(asked: Asked) -> Exported:
@@ -82,15 +95,15 @@ def export(asked: Asked) -> Exported:
 
     Raises:
         UsageError: What is asked for cannot be, or the report does not measure this checkpoint.
+        StoreError: The store cannot be calibrated on.
         ModelError: The checkpoint cannot be used, the graph fails a check, or the file cannot be written; no part of it
             is left, and a file of that name is as it was.
         MissingExtraError: ONNX Runtime is not installed.
     """
     out = asked.out
-    try:
-        _check_place(out, asked.overwrite)
-    except OSError as error:
-        raise UsageError(f"{out}: cannot be written: {error.strerror or error}") from None
+    check_target(out, ".onnx", asked.overwrite)
+    precision = _precision(asked)
+    drawn = calibration(asked.calibrate) if asked.calibrate is not None else None
     known = provenance_of(asked.source)
     network = load_generator(known.checkpoint)
     if (network.channels, network.scale) != (3, 2):
@@ -101,6 +114,9 @@ def export(asked: Asked) -> Exported:
     promise = _promise(asked, known, network.receptive_radius, metrics)
     try:
         graph = export_graph(network)
+        check_graph(with_promise(graph, promise), str(out))
+        graph = _converted(graph, precision, drawn, str(out))
+        promise = promise.model_copy(update={"precision": precision})
         core = _file(out, graph, promise)
         check_graph(core.data, str(out))
         _check_halo(core, network)
@@ -109,27 +125,39 @@ def export(asked: Asked) -> Exported:
             halo = full_halo(promise.halo)
             promise = promise.model_copy(update={"inputs": (taken,), "outputs": (returned,), "halo": halo})
             graph = full_graph(graph, network.receptive_radius)
-        checks = tuple(verify(network, _file(out, graph, promise), asked.full))
+        checks = tuple(verify(network, _file(out, graph, promise), asked.full, drawn.others if drawn else ()))
         verified = tuple(check.verification() for check in checks)
         model = _file(out, graph, promise.model_copy(update={"verified": verified}))
         check_graph(model.data, str(out))
         _write(model)
     except FrameError as error:  # there is no frame here: what fails is the whole
         raise ModelError(f"{out}: {error}") from None
-    return Exported(model, checks, _unknown(promise, asked, known))
+    return Exported(model, checks, _unknown(promise, asked, known), drawn.dataset if drawn else "")
 
 
-def _check_place(out: Path, overwrite: bool) -> None:
-    if out.suffix != ".onnx":
-        raise UsageError(f"{out}: name a file that ends in .onnx")
-    if out.is_dir():
-        raise UsageError(f"{out}: is a folder: name a file")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no folder {out.absolute().parent}: make it first")
-    if not os.access(out.absolute().parent, os.W_OK):
-        raise UsageError(f"{out}: its folder cannot be written to")
-    if os.path.lexists(out) and not overwrite:
-        raise UsageError(f"{out}: exists: replace it by --overwrite, or name another file")
+def _precision(asked: Asked) -> GraphPrecision:
+    precision = next((each for each in get_args(GraphPrecision) if each == asked.precision), None)
+    if precision is None:
+        raise UsageError(
+            f"--precision {asked.precision}: use {', '.join(get_args(GraphPrecision))} "
+            "(bf16 is for an f32 file to be run in)"
+        )
+    if precision == "int8" and asked.calibrate is None:
+        raise UsageError("--precision int8: needs --calibrate STORE, the packed store to measure ranges on")
+    if precision != "int8" and asked.calibrate is not None:
+        raise UsageError(f"--calibrate {asked.calibrate}: is for --precision int8, not {precision}")
+    if precision != "f32" and asked.full:
+        raise UsageError(f"--full: is for --precision f32, not {precision}: its range compression needs the digits")
+    return precision
+
+
+def _converted(
+    graph: onnx.ModelProto, precision: GraphPrecision, drawn: Calibration | None, source: str
+) -> onnx.ModelProto:
+    """The float32 graph in the precision asked for."""
+    if drawn is not None:
+        return quantised_graph(graph, drawn.patches, source)
+    return half_graph(graph, source) if precision == "f16" else graph
 
 
 def _promise(asked: Asked, known: Provenance, halo: int, metrics: tuple[Metric, ...]) -> Promise:

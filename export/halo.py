@@ -16,8 +16,9 @@ from deepupscale.model_file import ModelFile
 from deepupscale.promise import Promise
 from deepupscale.session import open_session
 
-KNOWN_OPS = frozenset({"Add", "Concat", "Conv", "DepthToSpace", "Identity", "Mul", "Relu"})
-"""Operations that the twin is made of; ``Mul`` by a constant only, ``Conv`` with strides of 1."""
+_KEEPING = frozenset({"Cast", "DequantizeLinear", "QuantizeLinear"})  # what another type does to a pixel stays there
+KNOWN_OPS = frozenset({"Add", "Concat", "Conv", "DepthToSpace", "Identity", "Mul", "Relu"}) | _KEEPING
+"""Operations that the twin is made of; ``Mul`` by a constant only, ``Conv`` with strides of 1, constant scales."""
 
 
 def measure_halo(model: ModelFile, most: int) -> int:
@@ -30,7 +31,7 @@ def measure_halo(model: ModelFile, most: int) -> int:
     Raises:
         ModelError: The graph has an operation that is not known here, or reaches further than ``most``.
     """
-    promise, side = model.promise, 2 * most + 3
+    promise, side = model.promise.model_copy(update={"precision": "f32"}), 2 * most + 3
     plate = np.zeros((1, len(promise.inputs[0].channels), side, side), np.float32)
     plate[:, :, most + 1, most + 1] = 1.0
     twin = ModelFile(model.path, promise, positive_twin(model.data, str(model.path)), model.digest)
@@ -51,7 +52,7 @@ def _answer(twin: ModelFile, promise: Promise, plate: np.ndarray) -> np.ndarray:
 
 
 def positive_twin(data: bytes, source: str) -> bytes:
-    """An ONNX file with ones for weights and factors, zeros for what is added, a sign after every convolution.
+    """A float32 ONNX file with ones for weights and factors, zeros for what is added, a sign after every convolution.
 
     Args:
         data: An ONNX file whose weights are initializers.
@@ -61,13 +62,12 @@ def positive_twin(data: bytes, source: str) -> bytes:
         ModelError: An operation that is not in ``KNOWN_OPS``, or one used in a way that is not understood.
     """
     model = onnx.load_from_string(data)
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    constants = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     nodes, filled = [], []
 
     def replace(node: onnx.NodeProto, at: int, value: float) -> None:
-        shape = tuple(constants[node.input[at]].dims)
         name = f"twin.{len(filled)}"
-        filled.append(numpy_helper.from_array(np.full(shape, value, np.float32), name))
+        filled.append(numpy_helper.from_array(np.full(constants[node.input[at]], value, np.float32), name))
         node.input[at] = name
 
     for node in model.graph.node:
@@ -79,6 +79,12 @@ def positive_twin(data: bytes, source: str) -> bytes:
         fixed = [name in constants for name in node.input]
         if not _is_understood(node, fixed):
             raise ModelError(f"{source}: {node.name}: {node.op_type} is used in a way whose halo cannot be measured")
+        if node.op_type in _KEEPING:
+            if fixed[0]:  # a weight in another type
+                constants[node.output[0]] = constants[node.input[0]]
+            else:
+                nodes.append(helper.make_node("Identity", node.input[:1], node.output))
+            continue
         nodes.append(node)
         if node.op_type == "Conv":
             del node.input[2:]
@@ -98,6 +104,8 @@ def _is_understood(node: onnx.NodeProto, fixed: list[bool]) -> bool:
         given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
         by_hand = given.get("auto_pad", b"NOTSET") == b"NOTSET"
         return fixed[0:2] == [False, True] and by_hand and set(given.get("strides", [1])) == {1}
+    if node.op_type in _KEEPING:
+        return all(fixed[1:])
     if node.op_type == "Mul":
         return sorted(fixed) == [False, True]
     if node.op_type == "Add":

@@ -1,4 +1,4 @@
-"""Checkpoint to TorchScript, for Nuke's own Inference node: ``python -m export.torchscript CHECKPOINT OUT.pt``.
+"""Checkpoint to TorchScript, for Nuke's own Inference node: ``deepupscale export CHECKPOINT OUT.pt --torchscript``.
 
 CatFileCreator makes a .cat of the file (``docs/nuke-inference.md``). Everything around the network is in it
 (:mod:`export.nuke_module`), for that node has no other place for it. Before the file gets its name it is read back and
@@ -10,12 +10,10 @@ A TorchScript file tells its format in the record ``version``. PyTorch writes th
 
 from __future__ import annotations
 
-import argparse
 import copy
 import hashlib
 import io
 import os
-import sys
 import warnings
 import zipfile
 from dataclasses import dataclass
@@ -26,13 +24,14 @@ import numpy as np
 import torch
 
 from deepupscale import resample
-from deepupscale.errors import DeepUpscaleError, ModelError, WriteError
+from deepupscale.errors import ModelError, WriteError
 from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import Float32
-from deepupscale.temporary import writer
+from deepupscale.temporary import check_target, writer
 from deepupscale.upscaler import Upscaler
 from export.made_plate import made_plate
 from export.nuke_module import FILL_REACH, NukeModule
+from export.provenance import provenance_of
 from model.checkpoint import load_generator
 from model.networks import Generator
 from model.torch_session import TorchSession, as_model_file
@@ -89,6 +88,23 @@ class Exported:
     operations: tuple[str, ...]
     error: float
     half_error: float
+
+
+def export_torchscript(source: Path, out: Path, overwrite: bool = False) -> Exported:
+    """Write a checkpoint as TorchScript for Nuke's Inference node.
+
+    Args:
+        source: A safetensors checkpoint, or the folder of a training run.
+        out: The ``.pt`` file to make.
+        overwrite: Replace it if it exists.
+
+    Raises:
+        UsageError: What is asked for cannot be.
+        ModelError: As :func:`to_torchscript`, or the checkpoint cannot be used.
+        WriteError: The file cannot be written.
+    """
+    check_target(out, ".pt", overwrite)
+    return to_torchscript(load_generator(provenance_of(source).checkpoint), out)
 
 
 def to_torchscript(generator: Generator, out: Path) -> Exported:
@@ -232,26 +248,3 @@ def engine_result(upscaler: Upscaler, plate: Float32) -> Float32:
     """What the engine makes of a whole plate (height, width, 3), scene-linear, not always finite."""
     context = upscaler.margin + FILL_REACH
     return upscaler.double_colour(resample.fill_nonfinite(resample.pad(plate, context, context, context, context)))
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """The command; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="export.torchscript", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("checkpoint", type=Path, help="weights as safetensors")
-    parser.add_argument("out", type=Path, help="the TorchScript file to write")
-    options = parser.parse_args(arguments)
-    try:
-        done = to_torchscript(load_generator(options.checkpoint), options.out)
-    except DeepUpscaleError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{done.path}: {done.size} bytes, TorchScript format {done.version}, {len(done.operations)} operations")
-    print(
-        f"  largest difference to the engine in the compressed range: {done.error:.1e}, in half {done.half_error:.1e}"
-    )
-    print(f"  sha256 {done.digest}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -89,7 +89,7 @@ def models(texts: Sequence[str], device: str = "auto", precision: str = "auto") 
             ``.safetensors`` file, or the folder of a training run, whose last averaged weights are taken. A path
             that is not named here is called by its shortest end that tells it from the others.
         device: ``auto``, ``cpu`` or ``cuda:N``.
-        precision: ``auto``, ``f32``, ``bf16`` or ``f16``.
+        precision: ``auto``, ``f32``, ``bf16``, ``f16`` or ``int8``.
 
     Raises:
         UsageError: Two of one name, or what is neither a model's name nor a path that can be a model.

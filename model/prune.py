@@ -18,7 +18,6 @@ with ``start`` then learns the rest back.
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from deepupscale.errors import ModelError, UsageError
+from deepupscale.temporary import check_target
 from model import snapshots
 from model.augment import Augmentation
 from model.checkpoint import load_generator, metadata
@@ -94,7 +94,7 @@ def prune(
     if not 0.0 < keep < 1.0:
         raise UsageError(f"--keep {keep:g}: name a share above 0 and below 1")
     try:
-        _check_place(out, overwrite)
+        check_target(out, ".safetensors", overwrite)
         file = snapshots.last_weights(checkpoint) if checkpoint.is_dir() else checkpoint
         if out.exists() and file.exists() and out.samefile(file):
             raise UsageError(f"{out}: is the checkpoint itself: name another file")
@@ -230,14 +230,3 @@ def _parameters(network: nn.Module) -> int:
 def _work(network: nn.Module) -> int:
     """Every convolution is of stride 1 on the plate's own pixels, so each weight multiplies once a pixel."""
     return sum(layer.weight.numel() for layer in network.modules() if isinstance(layer, nn.Conv2d))
-
-
-def _check_place(out: Path, overwrite: bool) -> None:
-    if out.suffix != ".safetensors":
-        raise UsageError(f"{out}: name a file that ends in .safetensors")
-    if out.is_dir():
-        raise UsageError(f"{out}: is a folder: name a file")
-    if not out.absolute().parent.is_dir():
-        raise UsageError(f"{out}: there is no folder {out.absolute().parent}: make it first")
-    if os.path.lexists(out) and not overwrite:
-        raise UsageError(f"{out}: exists: replace it by --overwrite, or name another file")

@@ -264,7 +264,7 @@ def evaluate(
         bool, typer.Option("--keep-incoherent", help="Keep pairs whose two pictures do not show the same.")
     ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16, f16 or int8.")] = "auto",
     max_side: Annotated[
         int, typer.Option(min=1, max=1 << 16, help="Largest width or height a file may claim.")
     ] = 16384,

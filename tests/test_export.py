@@ -60,7 +60,7 @@ def test_the_promise_says_what_the_run_wrote_down(exported: Exported) -> None:
     errors = {(v.runtime, v.precision): v.max_error for v in promise.verified}
     assert 0.0 < errors["openvino-cpu", "f32"] < 1e-5
     assert 0.0 < errors["onnxruntime-cpu", "f32"] < 1e-5
-    assert {precision for _, precision in errors} == set(verify.cpu_precisions())
+    assert {precision for _, precision in errors} == set(verify.float_precisions())
     assert f"sha256 {model.digest}" in exported[1]
     assert "unknown" not in exported[1]
     for each in promise.verified:

@@ -160,7 +160,7 @@ def test_a_low_precision_may_round_but_not_lose_the_correction(
         def run(self, inputs: Any) -> Any:
             return {n: v * (Rounding.factor if self._low else 1.0) for n, v in self._session.run(inputs).items()}
 
-    monkeypatch.setattr(verify, "cpu_precisions", lambda: ("f32", "bf16"))
+    monkeypatch.setattr(verify, "float_precisions", lambda: ("f32", "bf16"))
     monkeypatch.setattr(verify, "open_session", Rounding)
     model = load_model(exported[0])
     assert [check.precision for check in verify.verify(small, model)] == ["f32", "bf16", "f32"]

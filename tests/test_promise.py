@@ -30,6 +30,17 @@ def test_what_is_written_is_what_is_read(tiny_model: Path) -> None:
     assert Promise.from_json(promise.to_json(), "memory") == promise
 
 
+def test_a_promise_says_what_the_graph_computes_in(promise_json: MakeJson) -> None:
+    """That of float32 reads and is written as before there were others."""
+    plain = Promise.from_json(promise_json(), "memory")
+    assert plain.precision == "f32"
+    assert "precision" not in json.loads(plain.to_json())
+    for precision in ("f16", "int8"):
+        promise = Promise.from_json(promise_json(precision=precision), "memory")
+        assert promise.precision == precision
+        assert Promise.from_json(promise.to_json(), "memory") == promise
+
+
 def test_the_default_model_is_found_and_its_provenance_is_real() -> None:
     model = load_model()
     assert model.path == default_model_path()
@@ -48,6 +59,7 @@ def test_the_default_model_is_found_and_its_provenance_is_real() -> None:
         ({"halo": -1}, "halo"),
         ({"halo": 1 << 40}, "halo"),
         ({"task": "paint"}, "task"),
+        ({"precision": "bf16"}, "precision"),
         ({"inputs": []}, "inputs"),
     ],
 )

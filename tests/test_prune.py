@@ -256,7 +256,7 @@ def test_options_that_cannot_be_meant(
         ("whole.safetensors", "exists: replace it by --overwrite, or name another file"),
         ("out.onnx", "name a file that ends in .safetensors"),
         ("no/out.safetensors", "make it first"),
-        ("n" * 300 + ".safetensors", "cannot be used: "),
+        ("n" * 300 + ".safetensors", "cannot be written: "),
     ],
 )
 def test_a_file_that_cannot_be_made(

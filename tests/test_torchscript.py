@@ -19,6 +19,7 @@ pytest.importorskip("safetensors")
 from plates import pixels, write_plate  # noqa: E402
 
 from deepupscale import resample  # noqa: E402
+from deepupscale.cli.app import invoke  # noqa: E402
 from deepupscale.engine import Engine, Settings  # noqa: E402
 from deepupscale.errors import ModelError, WriteError  # noqa: E402
 from deepupscale.range_compression import RangeCompression  # noqa: E402
@@ -387,13 +388,25 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], small: 
 
     save_file(small.network.state_dict(), tmp_path / "ema.safetensors", metadata(small.network))
     out = tmp_path / "out.pt"
-    assert torchscript.main([str(tmp_path / "ema.safetensors"), str(out)]) == 0
+    command = ["export", str(tmp_path / "ema.safetensors"), str(out), "--torchscript"]
+    assert invoke(command) == 0
     said = capsys.readouterr().out
     assert re.search(r"sha256 [0-9a-f]{64}$", said.strip())
     assert "TorchScript format 4" in said
     plate = made_plate(9, 9)
     assert distance(through(torch.jit.load(out), plate), small.truth(plate)) < 1e-5
-    assert torchscript.main([str(tmp_path / "none.safetensors"), str(out)]) == 2
-    said = capsys.readouterr().err
-    assert said.startswith("error: ")
-    assert said.count("\n") == 1
+    before = out.read_bytes()
+    for wrong, why in (
+        (command, "exists: replace it by --overwrite"),
+        ([*command[:2], str(tmp_path / "out.onnx"), "--torchscript"], "name a file that ends in .pt"),
+        ([*command, "--overwrite", "--precision", "f16"], "--torchscript: holds no promise"),
+        ([*command, "--overwrite", "--iterations", "0"], "takes no --iterations"),
+        (["export", str(tmp_path / "none.safetensors"), str(out), "--torchscript", "--overwrite"], "cannot be read"),
+    ):
+        assert invoke(wrong) == 2
+        said = capsys.readouterr().err
+        assert said.startswith("deepupscale: error: ")
+        assert why in said
+        assert said.count("\n") == 1
+    assert out.read_bytes() == before
+    assert invoke([*command, "--overwrite"]) == 0

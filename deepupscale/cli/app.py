@@ -64,7 +64,7 @@ def run(
         ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda:N.")] = "auto",
-    precision: Annotated[str, typer.Option(help="auto, f32, bf16 or f16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="auto, f32, bf16, f16 or int8.")] = "auto",
     runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or tensorrt.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, max=1024, help="CPU threads; 0 for all.")] = 0,
     compression: Annotated[

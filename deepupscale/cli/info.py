@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from deepupscale.cli.output import say
 from deepupscale.errors import one_line
 from deepupscale.model_file import load_model
@@ -17,7 +19,7 @@ def show_model(asked: str | None, as_json: bool) -> None:
     model = load_model(asked)
     promise = model.promise
     if as_json:
-        say(promise.model_dump_json(indent=2))
+        say(json.dumps(json.loads(promise.to_json()), indent=2))
         return
     rows = [
         ("model", f"{promise.name} {promise.model_version}"),
@@ -27,6 +29,7 @@ def show_model(asked: str | None, as_json: bool) -> None:
         ("licence", promise.licence),
         *(("input", _tensor(tensor)) for tensor in promise.inputs),
         *(("output", _tensor(tensor)) for tensor in promise.outputs),
+        ("precision", f"{promise.precision} inside the graph"),
         ("halo", f"{promise.halo} pixels; sides a multiple of {promise.multiple}"),
         ("trained on", promise.training.dataset),
         ("trained by", f"{promise.training.iterations} iterations of code revision {promise.training.code_revision}"),

@@ -165,8 +165,8 @@ class TrainConfig(_Part):
         seed: Of weights, places, augmentation.
         data: What is learnt from.
         generator: The network that is exported.
-        start: A checkpoint of that network whose weights the run begins with, as for a studio's own pairs; the schedule
-            begins anew.
+        start: What has weights of that network for the run to begin with, as for a studio's own pairs: a checkpoint, a
+            run's folder, an exported model or its name. The schedule begins anew.
         discriminator: Its opponent; needed by stages with an adversarial weight or discriminator features.
         loss: How the terms are computed.
         pretrain: The first stage: no adversarial term.
@@ -188,7 +188,7 @@ class TrainConfig(_Part):
     seed: Annotated[int, Field(ge=0, le=2**31 - 1)] = 1
     data: DataConfig
     generator: NetworkConfig = NetworkConfig(name="residual")
-    start: Path | None = None
+    start: Annotated[str, Field(min_length=1, max_length=4096)] | None = None
     discriminator: NetworkConfig = NetworkConfig(name="unet")
     loss: LossConfig = LossConfig()
     pretrain: StageConfig

@@ -7,13 +7,10 @@ bfloat16 under autocast, channels last; the fixed upsample, the addition and eve
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from deepupscale.errors import ModelError
-from model.checkpoint import load_generator
 from model.config import TrainConfig
 from model.loader import Batch, inner
 from model.losses import Total
@@ -22,6 +19,7 @@ from model.objective import Objective
 from model.ranks import Ranks
 from model.run_state import RunState
 from model.schedule import Moment, moment
+from model.start import weights_for
 from model.steps import average, learn, placed, set_rate
 
 
@@ -77,20 +75,17 @@ class Trainer:
         self._called = ranks.shared(self.generator)
         self._judged = ranks.shared(self.opponent) if self.opponent is not None else None
 
-    def start_from(self, checkpoint: Path) -> None:
-        """Begin with a checkpoint's weights, and with averages of them alone.
+    def start_from(self, start: str) -> None:
+        """Begin with weights that are there, and with averages of them alone.
 
         Args:
-            checkpoint: Of a generator; see :func:`model.checkpoint.load_generator`.
+            start: What :func:`model.start.weights_for` takes.
 
         Raises:
             ModelError: It cannot be read, or holds another network or shape.
+            MissingExtraError: An exported model needs the package onnx.
         """
-        found = load_generator(checkpoint)
-        have, want = ((each.kind, each.shape) for each in (found, self.generator))
-        if have != want:
-            raise ModelError(f"{checkpoint}: holds the network {have[0]} {have[1]}, the run is of {want[0]} {want[1]}")
-        self.generator.load_state_dict(found.state_dict())
+        self.generator.load_state_dict(weights_for(self.generator, start))
         for name, value in self.generator.state_dict().items():
             self.ema[name].copy_(value)
 

@@ -10,7 +10,7 @@ import yaml
 
 from deepupscale.errors import UsageError
 from model.augment import Augmentation
-from model.config import PRESETS, AugmentationConfig, TrainConfig, dump, load, schema
+from model.config import PRESETS, AugmentationConfig, TrainConfig, WeightsConfig, dump, load, schema
 
 NAMES = sorted(path.stem for path in PRESETS.glob("*.yaml"))
 
@@ -28,11 +28,13 @@ def test_a_dumped_configuration_loads_as_the_same(name: str, tmp_path: Path) -> 
 
 
 def test_the_defaults_are_those_of_the_paper() -> None:
-    stage = load("default").gan
+    stage = load("paper").gan
     assert stage is not None
+    assert stage.weights == WeightsConfig()
     weights = stage.weights
     assert (weights.fidelity, weights.colour_shift, weights.feature, weights.adversarial) == (1.0, 5.0, 0.1, 0.0005)
-    assert (load("default").data.patch, load("default").data.batch) == (192, 20)
+    for name in NAMES:
+        assert (load(name).data.patch, load(name).data.batch) == (192, 20)
 
 
 def test_overrides_reach_any_depth_and_are_written_as_in_yaml() -> None:

@@ -123,7 +123,8 @@ def test_colour_shift_ignores_fine_detail_that_keeps_the_mean(filter_):
 def test_noise_of_the_input_weighs_less_under_a_wider_low_pass(filter_):
     lr = torch.full((1, 3, 32, 32), 0.5)
     noisy = lr + 0.1 * (fine_grain(1, 3, 32, 32) - 0.5)
-    for domain, fall in (("compressed", 1.5), ("linear", 1.1)):  # noise of T is in linear light a little light, too
+    falls: list[Any] = [("compressed", 1.5), ("linear", 1.1)]
+    for domain, fall in falls:  # noise of T is in linear light a little light, too
         shifts = [ColourShift(filter_, sigma, domain).whole(doubled(lr), noisy) for sigma in (0.6, 1.5, 4.0)]
         assert shifts[0] > fall * shifts[1] > fall**2 * shifts[2]
 

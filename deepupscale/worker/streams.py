@@ -28,7 +28,8 @@ def take_over() -> tuple[int, int]:
         UsageError: Standard input or output is closed.
     """
     try:
-        os.fstat(0), os.fstat(1)
+        for descriptor in (0, 1):
+            os.fstat(descriptor)
     except OSError:
         raise UsageError("the worker talks over standard input and output, and one of them is closed") from None
     while (nothing := os.open(os.devnull, os.O_RDWR)) <= 2:

@@ -30,7 +30,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     AS_IT_IS: (),
     "no colour-shift loss": ("pretrain.weights.colour_shift=0.0",),
     "whole colour shift": ("loss.colour_shift.beyond_floor=false",),
-    "whole colour shift in the compressed range": (
+    "whole compressed colour shift": (
         "loss.colour_shift.beyond_floor=false",
         "loss.colour_shift.domain=compressed",
     ),

@@ -33,6 +33,7 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path: Path) -> None
         for name, config in configs("fidelity", tmp_path, 9, [3, 5], []).items()
     }
     assert len(made) == 2 * len(VARIANTS)
+    assert max(map(len, made)) <= 40  # what a table of contenders takes for a name
     base = made[folder_of(AS_IT_IS, 3)]
     assert base["gan"] is None
     changed = {
@@ -43,7 +44,7 @@ def test_a_variant_changes_what_it_says_and_nothing_else(tmp_path: Path) -> None
         AS_IT_IS: set(),
         "no colour-shift loss": {"pretrain.weights.colour_shift"},
         "whole colour shift": {"loss.colour_shift.beyond_floor"},
-        "whole colour shift in the compressed range": {"loss.colour_shift.beyond_floor", "loss.colour_shift.domain"},
+        "whole compressed colour shift": {"loss.colour_shift.beyond_floor", "loss.colour_shift.domain"},
         "no augmentation": {f"data.augmentation.{key}" for key in ("flips", "rotations", "shift", "exposure")},
         "no importance sampling": {"data.importance"},
         "fidelity in linear light": {"loss.domain"},

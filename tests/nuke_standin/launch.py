@@ -62,6 +62,9 @@ def _session(is_gui: bool, nuke_path: Sequence[str | Path], version: str, raw_ar
             where = getattr(sys.modules[name], "__file__", None) or ""
             if any(where.startswith(f"{folder}{os.sep}") for folder in session.plugin_paths):
                 del sys.modules[name]
+                package, _, leaf = name.rpartition(".")
+                if package in sys.modules and hasattr(sys.modules[package], leaf):
+                    delattr(sys.modules[package], leaf)  # else the next session gets the old one by "from"
         sys.modules.pop("nuke", None)
         if shadowed is not None:
             sys.modules["nuke"] = shadowed

@@ -355,7 +355,10 @@ def test_a_run_learns_from_both_optional_terms_in_both_stages(store: Path, tmp_p
         assert ({"ms_ssim", "hdr_flip"} <= set(figures)) == (name == "with")
         if name == "with":
             parts = {term: figures[term] for term in WeightsConfig.model_fields}
-            weights = {**PAPER_WEIGHTS, "ms_ssim": 0.5, "hdr_flip": 0.5}
+            stage = two_steps(store, *more).gan
+            assert stage is not None
+            weights = stage.weights.model_dump()
+            assert (weights["ms_ssim"], weights["hdr_flip"]) == (0.5, 0.5)
             assert 0.0 < parts["hdr_flip"] < 1.0
             assert 0.0 < parts["ms_ssim"] < 1.0
             assert figures["total"] == pytest.approx(math.fsum(weights[t] * v for t, v in parts.items()), rel=1e-4)

@@ -381,7 +381,7 @@ def test_every_option_is_in_the_documents() -> None:
     import typer.main
 
     text = DOCUMENT.read_text(encoding="utf-8")
-    section = text[text.index("## Feature network") :]
+    section = text[text.index("## Feature network") : text.index("## Pruning")]
     command = typer.main.get_command(app).commands["train-features"]  # pyright: ignore[reportAttributeAccessIssue]
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
     assert options <= set(re.findall(r"^\| `(--[a-z-]+)", section, re.MULTILINE))

@@ -49,13 +49,11 @@ def provenance_of(source: Path) -> Provenance:
         return Provenance(source)
     from model import snapshots
 
-    steps = snapshots.steps(source / "checkpoints")
-    if not steps:
-        raise ModelError(f"{source}: is a folder without checkpoints: name a .safetensors file or a training run")
-    environment, state = _document(source / "environment.json"), _document(steps[-1] / "state.json")
+    weights = snapshots.last_weights(source)
+    environment, state = _document(source / "environment.json"), _document(weights.with_name("state.json"))
     step = state.get("step")
     return Provenance(
-        steps[-1] / "ema.safetensors",
+        weights,
         _name(source / "config.yaml"),
         _text(environment, "dataset"),
         _text(environment, "revision"),

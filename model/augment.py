@@ -38,7 +38,8 @@ class Augmentation:
     Every switch leaves the other draws as they are: each draw takes the same numbers from the generator.
 
     Attributes:
-        flips: Left to right, and top to bottom, each in half of the draws.
+        flips: Left to right, and top to bottom, each in half of the draws; "across": left to right alone, for what
+            tells up from down.
         rotations: By 0 to 3 quarter turns.
         shift: Largest amount that is added to each channel of the beauty, the same at every pixel and both sizes.
         shift_domain: Where it is added. In the compressed range, where the network works, 0.01 is the same visible
@@ -49,7 +50,7 @@ class Augmentation:
         permute: Share of draws in which red, green and blue change places, in all colours of three channels alike.
     """
 
-    flips: bool = True
+    flips: bool | Literal["across"] = True
     rotations: bool = True
     shift: float = 0.01
     shift_domain: Literal["compressed", "linear"] = "compressed"
@@ -59,6 +60,8 @@ class Augmentation:
     def __post_init__(self) -> None:
         if not (0.0 <= self.shift < math.inf and 0.0 <= self.exposure <= 16.0 and 0.0 <= self.permute <= 1.0):
             raise ValueError(f"shift and permute must not be negative, exposure not above 16 stops: {self}")
+        if self.flips not in (True, False, "across"):
+            raise ValueError(f"flips {self.flips!r}: true, false or across")
         if self.shift_domain not in ("compressed", "linear"):
             raise ValueError(f"shift_domain {self.shift_domain!r}: compressed or linear")
 
@@ -68,8 +71,8 @@ class Augmentation:
         turns, order = int(rng.integers(4)), rng.permutation(3)
         stops, shift = float(rng.uniform(-1.0, 1.0)), rng.uniform(-1.0, 1.0, 3)
         return Draw(
-            across=self.flips and across < 0.5,
-            down=self.flips and down < 0.5,
+            across=bool(self.flips) and across < 0.5,
+            down=self.flips is True and down < 0.5,
             turns=turns if self.rotations else 0,
             gain=2.0 ** (stops * self.exposure),
             order=(int(order[0]), int(order[1]), int(order[2])) if permuted < self.permute else (0, 1, 2),

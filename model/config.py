@@ -29,7 +29,7 @@ class _Part(BaseModel):
 class AugmentationConfig(_Part):
     """See `model.augment.Augmentation`."""
 
-    flips: bool = True
+    flips: bool | Literal["across"] = True
     rotations: bool = True
     shift: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     shift_domain: Literal["compressed", "linear"] = "compressed"

@@ -6,6 +6,7 @@ Step ``n`` of a run has the patches ``n * batch`` to ``(n + 1) * batch - 1``; pr
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -111,6 +112,7 @@ def batches(
         num_workers=workers,
         pin_memory=pin,
         prefetch_factor=4 if workers else None,
+        worker_init_fn=_leave_signals_to_the_run,
         generator=torch.Generator(),  # of its own: it draws seeds, and the run's state must not move
     )
     try:
@@ -125,6 +127,12 @@ def batches(
             f"{patches.sampler.store.path}: a process that makes patches has died: {error}: it may want more memory; "
             "go on by --resume with fewer of them, as in --set data.workers=0"
         ) from None
+
+
+def _leave_signals_to_the_run(_: int) -> None:
+    """Ctrl-C and a farm's SIGTERM reach the whole group; a loader that they kill takes the step in hand with it."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 @dataclass(frozen=True)

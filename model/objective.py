@@ -7,23 +7,24 @@ from torch import Tensor
 
 from deepupscale.errors import UsageError
 from model.checkpoint import load_aov_features, load_vgg
-from model.config import LossConfig, WeightsConfig
+from model.config import FeatureConfig, LossConfig, WeightsConfig
 from model.loader import CONTEXT, Batch
 from model.losses import (
     Adversarial,
     ColourShift,
     Combine,
-    DiscriminatorFeatures,
     FeatureLoss,
     Fidelity,
     HdrFlipLoss,
     OwnFeatures,
     Total,
     Vgg,
+    feature_distance,
     frozen,
     ms_ssim,
 )
 from model.networks import Discriminator
+from model.networks.discriminator import Verdict
 
 
 class Objective:
@@ -45,28 +46,24 @@ class Objective:
         self.adversarial = Adversarial(config.adversarial)
         self.hdr_flip = HdrFlipLoss()
         self.discriminator = discriminator
-        self._source, self._device, self._gain = config.feature, device, config.correction_gain
-        self._features: FeatureLoss | None = None
-        if config.feature.file is not None:
-            self._feature_loss()  # what is wrong with the file is told now, not when the stage that wants it begins
+        self._gain = config.correction_gain
+        self._features = _feature_loss(config.feature, device)
 
     def generator(self, weights: WeightsConfig, sr: Tensor, batch: Batch) -> Total:
         """What the generator pays for its pictures of one batch; see the weights for which terms count."""
         combine = Combine(weights.model_dump())
         lr = batch.lr[..., CONTEXT:-CONTEXT, CONTEXT:-CONTEXT]
         terms = {"fidelity": self.fidelity(sr, batch.hr), "colour_shift": self.colour_shift(sr, lr, batch.hr)}
-        own = self._source.source == "discriminator"
-        ours, truth = sr, batch.hr
-        if combine.wants("adversarial") or (own and combine.wants("feature")):
-            ours, truth = self.shown(sr, batch.base), self.shown(batch.hr, batch.base)
-        if combine.wants("feature"):
-            terms["feature"] = self._feature_loss()(*((ours, truth) if own else (sr, batch.hr)))
-        if combine.wants("adversarial"):
-            assert self.discriminator is not None
-            with frozen(self.discriminator):
-                fake = self.discriminator(ours).logits
-                real = self.discriminator(truth).logits if self.adversarial.relativistic else None
-            terms["adversarial"] = self.adversarial.generator(fake, real)
+        if self._features is not None and combine.wants("feature"):
+            terms["feature"] = self._features(sr, batch.hr)
+        if combine.wants("adversarial") or (self._features is None and combine.wants("feature")):
+            fake, real = self._verdict(sr, batch.base), None
+            if self._features is None or self.adversarial.relativistic:
+                with torch.no_grad():
+                    real = self._verdict(batch.hr, batch.base)
+            if self._features is None and real is not None:
+                terms["feature"] = feature_distance(fake.features, real.features)
+            terms["adversarial"] = self.adversarial.generator(fake.logits, None if real is None else real.logits)
         if combine.wants("ms_ssim"):
             terms["ms_ssim"] = ms_ssim(sr, batch.hr)
         if combine.wants("hdr_flip"):
@@ -85,16 +82,18 @@ class Objective:
         """
         return torch.cat((picture, self._gain * (picture - base)), 1) if self._gain else picture
 
-    def _feature_loss(self) -> FeatureLoss:
-        if self._features is None:
-            source, file = self._source.source, self._source.file
-            if source == "discriminator":
-                if self.discriminator is None:
-                    raise UsageError("loss.feature.source is discriminator, but no stage trains one")
-                self._features = FeatureLoss(DiscriminatorFeatures(self.discriminator))
-            else:
-                assert file is not None
-                own = source == "aov"
-                network = (load_aov_features if own else load_vgg)(file).to(self._device)
-                self._features = FeatureLoss(OwnFeatures(network) if own else Vgg(network))  # type: ignore[arg-type]
-        return self._features
+    def _verdict(self, picture: Tensor, base: Tensor) -> Verdict:
+        """The discriminator's, which stands still meanwhile."""
+        if self.discriminator is None:
+            raise UsageError("loss.feature.source is discriminator, but no stage trains one")
+        with frozen(self.discriminator):
+            return self.discriminator(self.shown(picture, base))
+
+
+def _feature_loss(config: FeatureConfig, device: torch.device) -> FeatureLoss | None:
+    """Through a network that was trained beforehand; None where the discriminator's own features are taken."""
+    if config.file is None:
+        return None
+    if config.source == "aov":
+        return FeatureLoss(OwnFeatures(load_aov_features(config.file).to(device)))
+    return FeatureLoss(Vgg(load_vgg(config.file).to(device)))

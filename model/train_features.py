@@ -24,7 +24,7 @@ from model import config as configuration
 from model import snapshots
 from model.aov_validator import AovScores, AovValidator, aov_errors, aov_fields, truth
 from model.checkpoint import AOV_FEATURES, metadata
-from model.config import DataConfig, NetworkConfig, StageConfig, TrainConfig, WeightsConfig
+from model.config import AugmentationConfig, DataConfig, NetworkConfig, StageConfig, TrainConfig, WeightsConfig
 from model.loader import batches, patches_of
 from model.meter import Meter, Pace
 from model.networks import AovFeatures
@@ -38,6 +38,9 @@ from model.steps import LOG_EVERY, Slice, average, count, learn, placed, set_rat
 from model.store import Store
 
 SUFFIX = ".safetensors"
+# Floors lie below and light falls from above: in turned pictures nothing tells a floor from a wall, and the network
+# learnt no more of normals than that they face the camera.
+UPRIGHT = AugmentationConfig(flips="across", rotations=False)
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,9 @@ def feature_config(
         return TrainConfig(
             name=AOV_FEATURES,
             seed=seed,
-            data=DataConfig(store=store, held_out=held_out, patch=patch, batch=batch, workers=workers),
+            data=DataConfig(
+                store=store, held_out=held_out, patch=patch, batch=batch, workers=workers, augmentation=UPRIGHT
+            ),
             generator=NetworkConfig(name=AOV_FEATURES, shape={"width": width, "levels": levels}),
             pretrain=StageConfig(
                 steps=steps,

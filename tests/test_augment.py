@@ -171,6 +171,7 @@ def test_a_switch_leaves_the_other_draws_as_they_are() -> None:
     everything = Augmentation(permute=1.0)
     whole = draws(everything, 50)
     identity = (0, 1, 2)
+    assert draws(replace(everything, flips="across"), 50) == [replace(d, down=False) for d in whole]
     assert draws(replace(everything, flips=False), 50) == [replace(d, across=False, down=False) for d in whole]
     assert draws(replace(everything, rotations=False), 50) == [replace(d, turns=0) for d in whole]
     assert draws(replace(everything, exposure=0.0), 50) == [replace(d, gain=1.0) for d in whole]

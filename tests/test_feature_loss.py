@@ -6,7 +6,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
 from deepupscale.range_compression import RangeCompression  # noqa: E402
-from model.losses import DiscriminatorFeatures, FeatureLoss, OwnFeatures, Vgg, frozen  # noqa: E402
+from model.losses import FeatureLoss, OwnFeatures, Vgg, frozen  # noqa: E402
 from model.networks import AovFeatures, VggFeatures, build_discriminator  # noqa: E402
 
 
@@ -27,10 +27,20 @@ def network(request, vgg):
     return AovFeatures(4, 3) if request.param == "aov" else build_discriminator(request.param, width=4, levels=2)
 
 
+def activations(opponent):
+    """Of a discriminator that stands still, as the generator's turn takes them."""
+
+    def see(compressed):
+        with frozen(opponent):
+            return opponent(compressed).features
+
+    return see
+
+
 def source(network):
     if isinstance(network, VggFeatures):
         return Vgg(network)
-    return OwnFeatures(network) if isinstance(network, AovFeatures) else DiscriminatorFeatures(network)
+    return OwnFeatures(network) if isinstance(network, AovFeatures) else activations(network)
 
 
 def test_it_is_zero_for_the_truth_and_reaches_the_picture_but_not_the_weights(network):
@@ -53,7 +63,7 @@ def test_the_opponent_stands_still_while_it_is_looked_through_and_learns_afterwa
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
     learning = [parameter.requires_grad for parameter in network.parameters()]
-    FeatureLoss(DiscriminatorFeatures(network))(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
+    FeatureLoss(activations(network))(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8))
     assert all(torch.equal(tensor, before[name]) for name, tensor in network.state_dict().items())
     assert modes == [module.training for module in network.modules()]
     assert learning == [parameter.requires_grad for parameter in network.parameters()]

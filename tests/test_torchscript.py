@@ -16,32 +16,24 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("safetensors")
 
+from generators import residual  # noqa: E402
 from plates import pixels, write_plate  # noqa: E402
 
 from deepupscale import resample  # noqa: E402
 from deepupscale.cli.app import invoke  # noqa: E402
 from deepupscale.engine import Engine, Settings  # noqa: E402
-from deepupscale.errors import ModelError, WriteError  # noqa: E402
 from deepupscale.range_compression import RangeCompression  # noqa: E402
 from deepupscale.resample import Float32  # noqa: E402
 from deepupscale.upscaler import Upscaler  # noqa: E402
 from export import torchscript  # noqa: E402
-from export.nuke_module import NukeModule  # noqa: E402
 from export.torchscript import engine_result, made_plate, to_torchscript  # noqa: E402
 from model.checkpoint import metadata  # noqa: E402
-from model.networks import Generator, ProsrGenerator, ResidualGenerator  # noqa: E402
+from model.networks import Generator, ProsrGenerator  # noqa: E402
 from model.torch_session import TorchSession, as_model_file  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 CURVE = RangeCompression()
 pytestmark = pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
-
-
-def residual() -> ResidualGenerator:
-    torch.manual_seed(3)
-    network = ResidualGenerator(width=8, blocks=1)
-    torch.nn.init.normal_(network.tail.weight, std=0.05)
-    return network.eval()
 
 
 def prosr() -> ProsrGenerator:
@@ -269,76 +261,6 @@ def test_autocast_touches_the_correction_alone(either: Exported) -> None:
     assert distance(none, through(module, plate)) == 0.0
 
 
-# --- the file ---
-
-
-class Planted(ResidualGenerator):
-    """A network with an operation of its own."""
-
-    def forward(self, compressed: Any) -> Any:
-        return super().forward(self.planted(compressed))
-
-    def planted(self, compressed: Any) -> Any:
-        raise NotImplementedError
-
-
-class Airy(Planted):
-    def planted(self, compressed: Any) -> Any:
-        return torch.special.airy_ai(compressed)
-
-
-class Bare(Planted):
-    def planted(self, compressed: Any) -> Any:
-        return torch.conv2d(compressed, self.tail.weight[:3, :3, :1, :1])
-
-
-class Deciding(Planted):
-    def planted(self, compressed: Any) -> Any:
-        return compressed * 2.0 if compressed.mean() > 0.5 else compressed
-
-
-class Wrapping(Planted):
-    def __init__(self, width: int, blocks: int) -> None:
-        super().__init__(width, blocks)
-        self.around = torch.nn.Conv2d(3, 3, 3, padding=1, padding_mode="circular")
-
-    def planted(self, compressed: Any) -> Any:
-        return self.around(compressed)
-
-
-@pytest.mark.parametrize(
-    ("kind", "reason"),
-    [
-        (Airy, "uses aten::special_airy_ai, not known to be in PyTorch 1.12 (Nuke 14)"),
-        (Bare, "at 1x1, torch.float16, it does not run"),
-        (Deciding, "cannot be compiled"),
-        (Wrapping, "pads by circular"),
-    ],
-)
-def test_what_nuke_could_not_run_is_refused_by_name(kind: type[Planted], reason: str, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=re.escape(reason)):
-        to_torchscript(kind(width=4, blocks=1).eval(), tmp_path / "out.pt")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("shape", [{"scale": 4}, {"channels": 1}])
-def test_only_rgb_to_2x(shape: dict[str, int], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="only RGB to 2x"):
-        to_torchscript(ResidualGenerator(width=4, blocks=1, **shape).eval(), tmp_path / "out.pt")
-
-
-def test_the_known_operations_exist() -> None:
-    listed = {schema.name + f".{schema.overload_name}".rstrip(".") for schema in torch._C._jit_get_all_schemas()}
-    nodes = {"prim::Constant", "prim::GetAttr", "prim::If", "prim::ListConstruct", "prim::Loop"}  # of the graph itself
-    assert torchscript.KNOWN_OPS - nodes - listed == set()
-
-
-def test_a_newer_format_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(torchscript, "NEWEST_FORMAT", 3)
-    with pytest.raises(ModelError, match=r"format 4; PyTorch 1\.12 reads up to 3"):
-        to_torchscript(residual(), tmp_path / "out.pt")
-
-
 def test_the_file_names_no_place_of_the_machine(small: Exported) -> None:
     with zipfile.ZipFile(small.path) as archive:
         records = {name: archive.read(name) for name in archive.namelist()}
@@ -353,36 +275,6 @@ def test_the_generator_is_left_as_it_was(small: Exported) -> None:
     assert all(parameter.requires_grad for parameter in small.network.parameters())
 
 
-@pytest.mark.parametrize("name", ["LARGEST_ERROR", "LARGEST_HALF_ERROR"])
-def test_a_result_that_is_not_the_engines_leaves_the_old_file(
-    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    out = tmp_path / "out.pt"
-    out.write_bytes(b"the old one")
-    monkeypatch.setattr(torchscript, name, 0.0)
-    with pytest.raises(ModelError, match="from the engine's"):
-        to_torchscript(residual(), out)
-    assert [path.name for path in tmp_path.iterdir()] == ["out.pt"]
-    assert out.read_bytes() == b"the old one"
-
-
-def test_the_export_sees_a_network_that_was_wired_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    made = NukeModule.__init__
-
-    def narrow(self: NukeModule, generator: Generator) -> None:
-        made(self, generator)
-        self.margin = 3  # less than the network looks
-
-    monkeypatch.setattr(NukeModule, "__init__", narrow)
-    with pytest.raises(ModelError, match="from the engine's"):
-        to_torchscript(residual(), tmp_path / "out.pt")
-
-
-def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(WriteError, match="cannot write the model"):
-        to_torchscript(residual(), tmp_path / "none" / "out.pt")
-
-
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], small: Exported) -> None:
     from safetensors.torch import save_file
 
@@ -395,18 +287,4 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], small: 
     assert "TorchScript format 4" in said
     plate = made_plate(9, 9)
     assert distance(through(torch.jit.load(out), plate), small.truth(plate)) < 1e-5
-    before = out.read_bytes()
-    for wrong, why in (
-        (command, "exists: replace it by --overwrite"),
-        ([*command[:2], str(tmp_path / "out.onnx"), "--torchscript"], "name a file that ends in .pt"),
-        ([*command, "--overwrite", "--precision", "f16"], "--torchscript: holds no promise"),
-        ([*command, "--overwrite", "--iterations", "0"], "takes no --iterations"),
-        (["export", str(tmp_path / "none.safetensors"), str(out), "--torchscript", "--overwrite"], "cannot be read"),
-    ):
-        assert invoke(wrong) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("deepupscale: error: ")
-        assert why in said
-        assert said.count("\n") == 1
-    assert out.read_bytes() == before
     assert invoke([*command, "--overwrite"]) == 0

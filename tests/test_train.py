@@ -7,8 +7,10 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +170,28 @@ def test_two_processes_learn_what_one_does(store: Path, tmp_path: Path) -> None:
     one, two = (weights(tmp_path / name)["generator"] for name in ("one", "two"))
     for name, tensor in one.items():
         torch.testing.assert_close(two[name], tensor, rtol=2e-3, atol=2e-5)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of a process group")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_the_whole_group_stops_after_the_step(store: Path, tmp_path: Path, number: int) -> None:
+    given = ["train", "fidelity", str(tmp_path / "run"), "--device", "cpu"]
+    for override in (f"data.store={store}", *TINY, "pretrain.steps=100000", "data.workers=1"):
+        given += ["--set", override]
+    running = subprocess.Popen(
+        [sys.executable, "-m", "deepupscale", *given],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    try:
+        deadline = time.monotonic() + 120.0
+        while not snapshots.steps(tmp_path / "run" / "checkpoints") and time.monotonic() < deadline:
+            time.sleep(0.05)
+        os.killpg(running.pid, number)
+        _, said = running.communicate(timeout=60)
+    finally:
+        running.kill()
+    assert (running.returncode, said) == (0, "")
+    assert snapshots.steps(tmp_path / "run" / "checkpoints")[-1].name > "step_0000003"
 
 
 def test_a_short_run_learns_something(store: Path, tmp_path: Path) -> None:

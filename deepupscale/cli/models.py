@@ -25,7 +25,7 @@ def show_models(as_json: bool) -> None:
     store = scan()
     entries = store.listed()
     if as_json:
-        say(json.dumps(_document(store, entries), indent=2))
+        say(json.dumps(document(store, entries), indent=2))
     else:
         for line in _lines(store, entries):
             say(line)
@@ -36,7 +36,8 @@ def show_models(as_json: bool) -> None:
         raise ModelError(default.problem)
 
 
-def _document(store: Store, entries: Sequence[Entry]) -> dict[str, Any]:
+def document(store: Store, entries: Sequence[Entry]) -> dict[str, Any]:
+    """The models and folders as JSON-ready values."""
     return {
         "models": [_as_json(entry) for entry in entries],
         "folders": [{"path": str(f.path), "origin": f.origin, "problem": f.problem or None} for f in store.folders],

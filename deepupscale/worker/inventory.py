@@ -24,10 +24,11 @@ def default_model() -> dict[str, Any]:
 
 def models() -> dict[str, Any]:
     """What ``deepupscale models --json`` prints."""
-    from deepupscale.cli import models as verb
+    from deepupscale.cli.models import document
+    from deepupscale.model_store import scan
 
-    store = verb.scan()
-    return verb._document(store, store.listed())  # pyright: ignore[reportPrivateUsage]
+    store = scan()
+    return document(store, store.listed())
 
 
 def devices() -> dict[str, Any]:

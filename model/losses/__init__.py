@@ -2,7 +2,7 @@
 
 from model.losses.adversarial import Adversarial, r1
 from model.losses.colour_shift import ColourShift
-from model.losses.features import DiscriminatorFeatures, FeatureLoss, FeatureSource, OwnFeatures, Vgg, frozen
+from model.losses.features import FeatureLoss, FeatureSource, OwnFeatures, Vgg, feature_distance, frozen
 from model.losses.fidelity import Fidelity
 from model.losses.hdr_flip import HdrFlipLoss
 from model.losses.ms_ssim import ms_ssim
@@ -13,7 +13,6 @@ __all__ = [
     "Adversarial",
     "ColourShift",
     "Combine",
-    "DiscriminatorFeatures",
     "FeatureLoss",
     "FeatureSource",
     "Fidelity",
@@ -21,6 +20,7 @@ __all__ = [
     "OwnFeatures",
     "Total",
     "Vgg",
+    "feature_distance",
     "frozen",
     "ms_ssim",
     "r1",

@@ -1,9 +1,9 @@
 """The feature term: L1 between what a network sees in the output and in the truth.
 
-Three sources behind one protocol; each says what it does with pictures of the compressed range:
+Three sources; each says what it does with pictures of the compressed range:
 
-- :class:`DiscriminatorFeatures`: the opponent's activations. It sees the compressed range as it is. Needs nothing
-  beforehand, so it is the default.
+- The opponent's activations, as its verdicts hold them; it sees the compressed range as it is. It needs nothing
+  beforehand, so it is the default, and one pass serves this term and the adversarial one: :func:`feature_distance`.
 - :class:`OwnFeatures`: the encoder of :class:`~model.networks.AovFeatures`, which learnt to tell material, shape and
   distance in renders. It sees the compressed range as it is.
 - :class:`Vgg`: VGG19 with the user's weights. It sees tone-mapped sRGB (:func:`~model.losses.transfer.to_display`).
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from model.losses.precision import full
 from model.losses.transfer import to_display
-from model.networks import AovFeatures, Discriminator, VggFeatures
+from model.networks import AovFeatures, VggFeatures
 
 
 class FeatureSource(Protocol):
@@ -31,20 +31,6 @@ class FeatureSource(Protocol):
     def __call__(self, compressed: Tensor) -> Sequence[Tensor]:
         """Features of (batch, channels, height, width) in the compressed range, each (batch, its channels, h, w)."""
         ...
-
-
-class DiscriminatorFeatures:
-    """All activations of a discriminator, as it stands: its weights and its spectral norms are not moved.
-
-    Runs in the precision that the caller's autocast sets, as the opponent's own steps do.
-    """
-
-    def __init__(self, discriminator: Discriminator) -> None:
-        self.discriminator = discriminator
-
-    def __call__(self, compressed: Tensor) -> Sequence[Tensor]:
-        with frozen(self.discriminator):
-            return self.discriminator(compressed).features
 
 
 class OwnFeatures:
@@ -70,11 +56,11 @@ class Vgg:
 
 
 class FeatureLoss:
-    """The term.
+    """The term through a network of its own.
 
     Args:
         source: Where features come from.
-        weights: Of each of its features, from first to last; equal by default. They are divided by their sum.
+        weights: See :func:`feature_distance`.
     """
 
     def __init__(self, source: FeatureSource, weights: Sequence[float] | None = None) -> None:
@@ -95,23 +81,28 @@ class FeatureLoss:
         """
         with torch.no_grad():
             wanted = self.source(truth)
-        return self.between(self.source(ours), wanted)
+        return feature_distance(self.source(ours), wanted, self.weights)
 
-    def between(self, seen: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
-        """The term from features that are there already, as from the pass that gave the adversarial term its logits.
 
-        Args:
-            seen: Of the output.
-            wanted: Of the truth. No gradient is kept for them.
-        """
-        weights = [1.0] * len(seen) if self.weights is None else self.weights
-        if len(weights) != len(seen):
-            raise ValueError(f"{len(weights)} weights for {len(seen)} features")
-        with torch.autocast(seen[0].device.type, enabled=False):
-            parts = [
-                w * (full(a) - full(b.detach())).abs().mean() for w, a, b in zip(weights, seen, wanted, strict=True)
-            ]
-            return torch.stack(parts).sum() / sum(weights)
+def feature_distance(
+    seen: Sequence[Tensor], wanted: Sequence[Tensor], weights: Sequence[float] | None = None
+) -> Tensor:
+    """Mean absolute difference of features, averaged over them; float32.
+
+    Args:
+        seen: Of the output.
+        wanted: Of the truth. No gradient is kept for them.
+        weights: Of each feature, from first to last; equal by default. They are divided by their sum.
+
+    Raises:
+        ValueError: As many weights as features are needed.
+    """
+    weights = [1.0] * len(seen) if weights is None else weights
+    if len(weights) != len(seen):
+        raise ValueError(f"{len(weights)} weights for {len(seen)} features")
+    with torch.autocast(seen[0].device.type, enabled=False):
+        parts = [w * (full(a) - full(b.detach())).abs().mean() for w, a, b in zip(weights, seen, wanted, strict=True)]
+        return torch.stack(parts).sum() / sum(weights)
 
 
 @contextmanager

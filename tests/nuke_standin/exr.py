@@ -83,6 +83,7 @@ def write(path: Path, picture: Picture, half: bool, compression: str, level: flo
     spec.full_x, spec.full_y, spec.full_width, spec.full_height = 0, 0, form.width(), form.height()
     spec.channelnames = tuple(TO_FILE.get(n, n) for n in names)
     spec.attribute("PixelAspectRatio", form.pixelAspect())
+    spec.attribute("DateTime", "")  # Nuke stamps no capDate; the writer would, and each pull would be another file
     packed = COMPRESSIONS[compression]
     spec.attribute("compression", f"{packed}:{level:g}" if packed.startswith("dwa") else packed)
     for name, value in attributes.items():

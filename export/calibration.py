@@ -28,6 +28,9 @@ _SEED = 20
 _BRIGHTEST = 9.5  # stops above 1.0 that an exposed patch and a light in it may reach: 724, scene-linear
 _LIGHTS = 2  # in every second patch
 _TRIES = 50  # draws for each patch: a store with fewer places is too small
+# A patch is looked at if half of it is lit at least so much: HDR-FLIP exposes the median to mid-grey, and black without
+# end, so that a night sky shows differences that nobody will ever see.
+_LIT = 1e-3
 _CURVE = RangeCompression()
 
 
@@ -38,7 +41,7 @@ class Calibration:
     Attributes:
         dataset: The store's id.
         patches: To measure ranges on: (1, 3, 48, 48) each, in the compressed range.
-        others: To verify with, as they are in the store: (48, 48, 3) each, scene-linear.
+        others: To verify with, as they are in the store, mostly black ones left out: (48, 48, 3) each, scene-linear.
     """
 
     dataset: str
@@ -59,20 +62,33 @@ def calibration(path: Path) -> Calibration:
     rng = np.random.default_rng(_SEED)
     with Store(path) as store:
         sampler = StoreSampler(store, SIDE, _IMPORTANCE)
-        places: dict[Place, None] = {}
+        places: set[Place] = set()
+        linear: list[Float32] = []
+        others: list[Float32] = []
         for _ in range(_TRIES * (PATCHES + CHECKED)):
-            places.setdefault(sampler.draw(rng))
-            if len(places) == PATCHES + CHECKED:
+            if (place := sampler.draw(rng)) in places:
+                continue
+            patch = store.crop(place.pair, place.y, place.x, SIDE).lr[BEAUTY].astype(np.float32)
+            if len(linear) < PATCHES:
+                linear.append(patch)
+            elif np.median(patch.max(axis=2)) >= _LIT:
+                others.append(patch)
+            else:
+                continue
+            places.add(place)
+            if len(others) == CHECKED:
                 break
         else:
-            raise StoreError(f"{path}: has fewer than {PATCHES + CHECKED} different patches: calibrate on more pairs")
-        linear = [store.crop(place.pair, place.y, place.x, SIDE).lr[BEAUTY].astype(np.float32) for place in places]
+            raise StoreError(
+                f"{path}: has fewer than {PATCHES} different patches and {CHECKED} others that are lit: "
+                "calibrate on more pairs"
+            )
         dataset = store.dataset
-    chosen = [_exposed(patch, rng) if number % 2 else patch for number, patch in enumerate(linear[:PATCHES])]
+    chosen = [_exposed(patch, rng) if number % 2 else patch for number, patch in enumerate(linear)]
     return Calibration(
         dataset,
         tuple(np.ascontiguousarray(_CURVE.compress(patch).transpose(2, 0, 1))[np.newaxis] for patch in chosen),
-        tuple(linear[PATCHES:]),
+        tuple(others),
     )
 
 

@@ -32,14 +32,14 @@ Refused = Callable[..., str]
 Exported = tuple[Path, str]  # a file, and what the command said of it
 
 
-def trained(name: str, **shape: int) -> Generator:
+def trained(name: str, tail: float = 0.05, **shape: int) -> Generator:
     """A network with weights and biases that do something."""
     torch.manual_seed(3)
     network = build_generator(name, **shape)
     for parameter in network.parameters():
         if parameter.ndim == 1:
             torch.nn.init.normal_(parameter, std=0.02)
-    torch.nn.init.normal_(network.tail.weight, std=0.05)  # pyright: ignore
+    torch.nn.init.normal_(network.tail.weight, std=tail)  # pyright: ignore
     return network.eval()
 
 

@@ -21,7 +21,7 @@ from model.contenders import Contender
 from model.planes import UnfitError
 from model.sampling import is_held_out, shot_of
 from model.scoring import FIGURES, drift_floor, mean, score
-from model.sources import DEGRADE, Candidate, LeftOut, candidates, load, offered, parse_filter
+from model.sources import DEGRADE, Candidate, LeftOut, candidates, load, offered
 from model.store_format import BEAUTY
 from model.temporal import temporal_difference
 
@@ -36,7 +36,7 @@ class Options:
     """How to evaluate.
 
     Attributes:
-        degrade: What makes LR where there is only HR; see :func:`model.sources.parse_filter`.
+        degrade: What makes LR where there is only HR; see :func:`model.sources.parse_filters`.
         held_out: Only the pairs that training with this share held out never sees; None for all.
         limit: At most so many pairs, spread evenly over all; 0 for no limit.
         flip: Also HDR-FLIP.
@@ -144,7 +144,7 @@ def evaluate(
         MissingExtraError: HDR-FLIP is asked for and not installed.
     """
     options = options or Options()
-    pixel_filter, limits = parse_filter(options.degrade), Limits(side=options.max_side)
+    limits = Limits(side=options.max_side)
     if options.flip:
         _require_flip()
     state = Evaluation(contenders, sources, options)
@@ -156,7 +156,7 @@ def evaluate(
             specs = {spec.name: spec for spec in offered(candidate, limits)}
             motion = specs.get(MOTION)
             wanted = [specs[BEAUTY]] + ([motion] if motion is not None and motion.kind is Kind.MOTION else [])
-            pair = load(candidate, wanted, limits, pixel_filter, options.keep_incoherent)
+            pair = load(candidate, wanted, limits, options.keep_incoherent)
         except UnfitError as reason:
             state.left_out.append(LeftOut(candidate.name, candidate.source, str(reason)))
             state.total -= 1
@@ -213,7 +213,7 @@ def _chosen(state: Evaluation) -> list[Candidate]:
     """The pairs to compare on, by folder and name."""
     found: list[Candidate] = []
     for source in state.sources:
-        here, out = candidates(source)
+        here, out = candidates(source, state.options.degrade)
         found += here
         state.left_out += out
     if not found:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from deepupscale.errors import StoreError, UsageError, one_line
 from deepupscale.plate import Limits
 from model.planes import UnfitError
-from model.sources import DEGRADE, Candidate, LeftOut, candidates, load, offered, parse_filter
+from model.sources import DEGRADE, Candidate, LeftOut, candidates, load, offered
 from model.store_file import import_lmdb
 from model.store_format import BEAUTY, DATA_FILE, MARGIN, TILE, FieldSpec
 from model.store_writer import StoreWriter, check_place
@@ -24,7 +24,7 @@ class PackOptions:
     Attributes:
         aovs: Names of the fields to pack beside the beauty; None for all that every pair has.
         tile, margin: HR pixels, both even: side of a tile's core, and what it holds beyond it on every side.
-        degrade: What LR is made with where a source has only HR; see :func:`model.sources.parse_filter`.
+        degrade: What LR is made with where a source has only HR; see :func:`model.sources.parse_filters`.
         keep_incoherent: Keep pairs that do not show the same thing at both sizes.
         overwrite: Replace a store that stands there.
         max_side: Largest width or height that a file may claim, in pixels.
@@ -131,11 +131,10 @@ def pack(
     began = time.perf_counter()
     options = options or PackOptions()
     import_lmdb()
-    pixel_filter = parse_filter(options.degrade)
     _check(options)
     check_place(store, options.overwrite)
     limits = Limits(side=options.max_side)
-    found, left_out = _found(sources)
+    found, left_out = _found(sources, options.degrade)
     surveyed = _surveyed(found, limits, left_out)
     fields, uncommon = _fields([specs for _, specs in surveyed], options.aovs)
     total, reports = len(surveyed) + len(left_out), list[PairReport]()
@@ -149,7 +148,7 @@ def pack(
         tell(_omission(each))
     with StoreWriter(store, fields, options.tile, options.margin, options.overwrite) as writer:
         for candidate, _ in surveyed:
-            tell(_packed(writer, candidate, fields, limits, pixel_filter, options.keep_incoherent))
+            tell(_packed(writer, candidate, fields, limits, options.keep_incoherent))
         if all(report.status != "packed" for report in reports):
             raise StoreError(f"{store}: no store is made: none of {total} pairs is fit, as in: {_first(reports)}")
     assert writer.description is not None
@@ -166,12 +165,12 @@ def _check(options: PackOptions) -> None:
         raise UsageError(f"--margin {options.margin}: must be even and within 0 and 1024")
 
 
-def _found(sources: Sequence[Path]) -> tuple[list[Candidate], list[LeftOut]]:
+def _found(sources: Sequence[Path], degrade: str) -> tuple[list[Candidate], list[LeftOut]]:
     """All pairs, in an order that does not depend on that of the sources."""
     found: list[Candidate] = []
     left_out: list[LeftOut] = []
     for source in sources:
-        offers, refused = candidates(source)
+        offers, refused = candidates(source, degrade)
         found += offers
         left_out += refused
     found.sort(key=lambda each: (each.name, each.kind, each.source.resolve().name, str(each.hr)))
@@ -221,12 +220,11 @@ def _packed(
     candidate: Candidate,
     fields: Sequence[FieldSpec],
     limits: Limits,
-    pixel_filter: Any,
     keep: bool,
 ) -> PairReport:
     """One pair into the store, or why not."""
     try:
-        loaded = load(candidate, fields, limits, pixel_filter, keep)
+        loaded = load(candidate, fields, limits, keep)
     except UnfitError as error:
         return _omission(LeftOut(candidate.name, candidate.source, one_line(str(error))))
     folder = candidate.source.resolve().name

@@ -127,9 +127,13 @@ def is_held_out(pair: str, share: float) -> bool:
 
 
 def shot_of(pair: str) -> tuple[str, int | None]:
-    """A pair's scene or shot and its frame: ``scene00003.0012`` is frame 12 of scene00003."""
-    match = re.fullmatch(r"(.*?)[._-]?(\d+)", pair)
-    return (match[1] or pair, int(match[2])) if match else (pair, None)
+    """A pair's scene or shot and its frame: ``scene00003.0012`` is frame 12 of scene00003.
+
+    What made its LR, as in ``photo.0012@box``, is no part of either: pairs of one picture belong together.
+    """
+    picture = pair.partition("@")[0] or pair
+    match = re.fullmatch(r"(.*?)[._-]?(\d+)", picture)
+    return (match[1] or picture, int(match[2])) if match else (picture, None)
 
 
 def _choose(weights: Float64, rng: np.random.Generator) -> int:

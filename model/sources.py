@@ -2,7 +2,7 @@
 
     rendered    a folder that ``deepupscale render-pairs`` has made, with its ``manifest.jsonl``
     pairs       a folder with ``lr/`` and ``hr/`` that hold EXR files of the same names
-    degraded    a folder of EXR files, which are HR; LR is made from them by a pixel filter in scene-linear light
+    degraded    a folder of EXR files, which are HR; LR is made from them by pixel filters in scene-linear light
 
 A rendered pair that is missing or damaged is an error: the folder is not what its manifest says. In the other two
 kinds a file that is not fit is left out with its reason.
@@ -22,13 +22,14 @@ import numpy as np
 
 from deepupscale.errors import PlateError, UsageError, one_line
 from deepupscale.plate import Limits
-from model.pixel_filters import PixelFilter, blackman_harris, box, gaussian, reduce_whole
+from model.pixel_filters import PixelFilter, blackman_harris, box, gaussian, mitchell, reduce_whole
 from model.planes import UnfitError, read_planes, survey
 from model.store_format import BEAUTY, FieldSpec, Plane
 
 MANIFEST = "manifest.jsonl"
 DEGRADE = "blackman-harris:1.5"
 _LONGEST_NAME = 200
+_MOST_FILTERS = 16
 
 Kind = Literal["rendered", "pairs", "degraded"]
 
@@ -46,6 +47,7 @@ class Candidate:
         size: Width and height of LR in pixels, as the manifest has them; None without one.
         digests: SHA-256 of the files, ``lr`` and ``hr``, as the manifest has them; may be empty.
         group: What kind of scene it shows, as the manifest has it; may be empty.
+        reduction: What LR is made with where there is none.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Candidate:
     size: tuple[int, int] | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     group: str = ""
+    reduction: PixelFilter | None = None
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,18 @@ class Loaded:
     note: str = ""
 
 
-def candidates(source: Path) -> tuple[list[Candidate], list[LeftOut]]:
+def candidates(source: Path, degrade: str = DEGRADE) -> tuple[list[Candidate], list[LeftOut]]:
     """What a folder offers, by name, and what it holds that cannot be packed.
 
+    Args:
+        source: The folder.
+        degrade: What LR is made with where there is only HR, see :func:`parse_filters`. Each file gives a pair for
+            each filter; where there are several, its name is followed by ``@`` and the filter.
+
     Raises:
-        UsageError: No such folder, nothing in it, or a manifest that is not to be trusted.
+        UsageError: No such folder, nothing in it, a manifest that is not to be trusted, or an unknown filter.
     """
+    filters = parse_filters(degrade)
     if not source.is_dir():
         what = "is a file, name the folder that holds the pairs" if source.exists() else "there is no such folder"
         raise UsageError(f"{source}: {what}")
@@ -102,7 +111,13 @@ def candidates(source: Path) -> tuple[list[Candidate], list[LeftOut]]:
     files = _exr_files(source)
     if not files:
         raise UsageError(f"{source}: holds no pairs: no {MANIFEST}, no lr/ and hr/, no EXR files")
-    return _named([Candidate(file.stem, "degraded", source, None, file) for file in files])
+    return _named(
+        [
+            Candidate(f"{file.stem}{tail}", "degraded", source, None, file, reduction=reduction)
+            for tail, reduction in filters.items()
+            for file in files
+        ]
+    )
 
 
 def offered(candidate: Candidate, limits: Limits) -> list[FieldSpec]:
@@ -124,16 +139,13 @@ def offered(candidate: Candidate, limits: Limits) -> list[FieldSpec]:
         return [high.fields[n].spec for n in sorted(both) if low.fields[n].spec == high.fields[n].spec]
 
 
-def load(
-    candidate: Candidate, fields: Sequence[FieldSpec], limits: Limits, pixel_filter: PixelFilter, keep_incoherent: bool
-) -> Loaded:
+def load(candidate: Candidate, fields: Sequence[FieldSpec], limits: Limits, keep_incoherent: bool) -> Loaded:
     """Read a pair.
 
     Args:
         candidate: From :func:`candidates`.
         fields: What to read; of degraded ones only the beauty can be had.
         limits: Caps on what a file may claim.
-        pixel_filter: What LR is made with where there is none.
         keep_incoherent: Keep pairs that do not show the same thing at both sizes.
 
     Raises:
@@ -145,7 +157,8 @@ def load(
         hr, clamped = read_planes(candidate.hr, fields, limits, even=candidate.lr is None)
         if candidate.lr is None:
             # LR is made from HR as it is stored: the store alone tells how they belong together.
-            lr = {BEAUTY: reduce_whole(hr[BEAUTY].astype(np.float32), pixel_filter, 2).astype(np.float16)}
+            assert candidate.reduction is not None
+            lr = {BEAUTY: reduce_whole(hr[BEAUTY].astype(np.float32), candidate.reduction, 2).astype(np.float16)}
             return Loaded(lr, hr, clamped)
         lr, more = read_planes(candidate.lr, fields, limits)
         _refuse_sizes(_size(lr), _size(hr))
@@ -155,25 +168,39 @@ def load(
         return Loaded(lr, hr, clamped + more, f"kept though incoherent: {fault}" if fault else "")
 
 
-def parse_filter(text: str) -> PixelFilter:
-    """``box``, ``gaussian[:SIGMA]`` (0.4) or ``blackman-harris[:WIDTH]`` (1.5), in LR pixels.
+def parse_filters(text: str) -> dict[str, PixelFilter]:
+    """One pixel filter or several, separated by commas.
+
+    Each is ``box``, ``gaussian[:SIGMA]`` (0.4), ``blackman-harris[:WIDTH]`` (1.5) or ``mitchell``, in LR pixels.
+
+    Returns:
+        What follows a picture's name to tell its pairs apart (nothing if there is one filter) to the filter.
 
     Raises:
-        UsageError: Anything else.
+        UsageError: Anything else, one filter twice, or more than 16.
     """
+    asked = text.split(",")
+    if len(set(asked)) < len(asked) or len(asked) > _MOST_FILTERS:
+        raise UsageError(f"--degrade {text}: name each filter once, and {_MOST_FILTERS} at most")
+    tails = [f"@{each.replace(':', '-')}" if len(asked) > 1 else "" for each in asked]  # for the names of files
+    return dict(zip(tails, map(_parse_filter, asked), strict=True))
+
+
+def _parse_filter(text: str) -> PixelFilter:
     name, colon, number = text.partition(":")
     try:
         value = float(number) if colon else None
     except ValueError:
         value = math.nan
-    if name == "box" and value is None:
-        return box()
+    if name in ("box", "mitchell") and value is None:
+        return box() if name == "box" else mitchell()
     if name == "gaussian" and 0.1 <= (value if value is not None else 0.4) <= 0.63:
         return gaussian(value if value is not None else 0.4)
     if name == "blackman-harris" and 0.6 <= (value if value is not None else 1.5) <= 4.0:
         return blackman_harris(value if value is not None else 1.5)
     raise UsageError(
-        f"--degrade {text}: write box, gaussian[:SIGMA] with 0.1 to 0.63, or blackman-harris[:WIDTH] with 0.6 to 4"
+        f"--degrade {text}: write box, mitchell, gaussian[:SIGMA] with 0.1 to 0.63, or blackman-harris[:WIDTH] with "
+        "0.6 to 4; several with commas"
     )
 
 

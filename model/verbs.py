@@ -19,11 +19,31 @@ if TYPE_CHECKING:
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to a command."""
+    app.command()(draw_pictures)
     app.command()(pack)
     app.command()(train)
     app.command()(train_features)
     app.command()(prune)
     app.command()(evaluate)
+
+
+def draw_pictures(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The folder for the pictures; made if it is not there.")],
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many.")] = 300,
+    size: Annotated[int, typer.Option(min=32, max=4096, help="Side of a picture in pixels.")] = 384,
+    seed: Annotated[int, typer.Option(min=0, max=2**31 - 1, help="The same seed draws the same pictures.")] = 0,
+) -> None:
+    """Draw pictures for training: edges, hair, lettering, fine patterns, small lights, ramps; scene-linear EXR.
+
+    Pictures that are there are kept, so the same command continues a run that ended early.
+    """
+    from deepupscale.cli.output import say
+
+    _check_packages("deepupscale draw-pictures", ("PIL", "OpenEXR"), "data")
+    from model.draw_pictures import draw_pictures as run_it
+
+    drawn = run_it(out, count, size, seed)
+    say(f"{drawn} pictures drawn in {out}, {count - drawn} were there")
 
 
 def pack(
@@ -44,7 +64,8 @@ def pack(
     degrade: Annotated[
         str,
         typer.Option(
-            help="What makes LR where there is only HR: box, gaussian[:SIGMA] or blackman-harris[:WIDTH], in LR pixels."
+            help="What makes LR where there is only HR: box, mitchell, gaussian[:SIGMA] or blackman-harris[:WIDTH], in "
+            "LR pixels. Several with commas: each picture then gives a pair for each."
         ),
     ] = "blackman-harris:1.5",
     keep_incoherent: Annotated[

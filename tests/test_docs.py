@@ -48,6 +48,7 @@ def test_the_table_of_kinds_is_complete() -> None:
         ("models", "docs/models.md"),
         ("worker", "docs/worker.md"),
         ("render-pairs", "docs/pairs.md"),
+        ("draw-pictures", "docs/pairs.md"),
         ("pack", "docs/pairs.md"),
         ("contact-sheet", "docs/pairs.md"),
         ("train", "docs/training.md"),

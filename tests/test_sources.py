@@ -25,18 +25,19 @@ from stores import (
 
 from deepupscale.errors import UsageError
 from deepupscale.plate import Limits
-from model.pixel_filters import blackman_harris, box, gaussian, reduce_whole
+from model.pixel_filters import blackman_harris, box, gaussian, mitchell, reduce_whole
 from model.planes import UnfitError
-from model.sources import Loaded, candidates, load, offered, parse_filter
+from model.sampling import is_held_out
+from model.sources import Loaded, candidates, load, offered, parse_filters
 
 LIMITS = Limits(side=4096)
 
 
 def load_one(folder: Path, fields=(RGB,), number: int = 0, keep: bool = False, degrade: str = "box") -> Loaded:
     """Survey and load one pair of a folder."""
-    found = candidates(folder)[0][number]
+    found = candidates(folder, degrade)[0][number]
     offered(found, LIMITS)
-    return load(found, fields, LIMITS, parse_filter(degrade), keep)
+    return load(found, fields, LIMITS, keep)
 
 
 def reason(folder: Path, **options) -> str:
@@ -210,7 +211,7 @@ def test_values_too_large_for_half_are_clamped_and_counted(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "made_by"),
     [("blackman-harris", blackman_harris()), ("blackman-harris:1.2", blackman_harris(1.2)), ("box", box()),
-     ("gaussian", gaussian(0.4)), ("gaussian:0.5", gaussian(0.5))],
+     ("gaussian", gaussian(0.4)), ("gaussian:0.5", gaussian(0.5)), ("mitchell", mitchell())],
 )  # fmt: skip
 @pytest.mark.parametrize("size", [(40, 32), (41, 33)])
 def test_a_photograph_is_reduced_in_linear_light_by_the_filter_asked_for(tmp_path: Path, text, made_by, size) -> None:
@@ -232,11 +233,41 @@ def test_degraded_pairs_have_no_aovs_and_one_pixel_cannot_be_halved(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "text", ["", "bicubic", "box:1", "gaussian:", "gaussian:x", "gaussian:nan", "gaussian:9", "blackman-harris:1e9"]
+    "text",
+    [
+        "",
+        "bicubic",
+        "box:1",
+        "gaussian:",
+        "gaussian:x",
+        "gaussian:nan",
+        "gaussian:9",
+        "blackman-harris:1e9",
+        "box,",
+        "box,box",
+        "mitchell:2",
+        ",".join(f"gaussian:0.{n}" for n in range(20, 40)),
+    ],
 )
 def test_an_unknown_filter_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--degrade"):
-        parse_filter(text)
+        parse_filters(text)
+
+
+def test_several_filters_make_a_pair_each_of_every_picture_and_they_are_held_out_together(tmp_path: Path) -> None:
+    for number in range(8):
+        write_rgb(tmp_path / f"photo{'abcdefgh'[number]}.exr", scene(40, 32, number))
+    found, left_out = candidates(tmp_path, "box,gaussian:0.5")
+    assert not left_out
+    assert [each.name for each in found[::8]] == ["photoa@box", "photoa@gaussian-0.5"]
+    assert len(found) == 16
+    loaded = [load(each, (RGB,), LIMITS, False) for each in found[::8]]
+    for each, made_by in zip(loaded, (box(), gaussian(0.5)), strict=True):
+        expected = reduce_whole(scene(40, 32, 0), made_by, 2).astype(np.float16)
+        np.testing.assert_array_equal(each.lr["rgb"], expected)
+    held = {share: [is_held_out(each.name, share) for each in found] for share in (0.2, 0.5, 0.8)}
+    assert all(sides[:8] == sides[8:] for sides in held.values())
+    assert len({tuple(sides) for sides in held.values()}) > 1
 
 
 # --- folders and files ---
@@ -277,7 +308,7 @@ def test_real_and_damaged_plates_are_loaded_or_left_out(shared_folder: Path, fol
     for candidate in found:
         try:
             offered(candidate, LIMITS)
-            fates.append(load(candidate, (RGB,), LIMITS, box(), False).hr["rgb"].size > 0)
+            fates.append(load(candidate, (RGB,), LIMITS, False).hr["rgb"].size > 0)
         except UnfitError as error:
             fates.append(str(error))
     assert all(fates)

@@ -46,7 +46,7 @@ class Way:
         computed: Runtime and precision.
         mebibytes: Size of the file.
         upscaler: Runs it.
-        limit: What its error may be.
+        limit: What its error may be; None for another network, which pairs that hold the truth have to judge.
         timed: Whether its time means anything.
     """
 
@@ -54,12 +54,12 @@ class Way:
     computed: str
     mebibytes: float
     upscaler: Upscaler
-    limit: Limit
+    limit: Limit | None
     timed: bool
 
 
-def ways(models: Sequence[ModelFile], threads: int) -> list[Way]:
-    """All files in all their precisions, the f32 file in f32 first.
+def ways(models: Sequence[ModelFile], pruned: Sequence[ModelFile], threads: int) -> list[Way]:
+    """All files in all their precisions, the f32 file in f32 first, pruned networks last.
 
     Raises:
         UsageError: Not exactly one f32 file, or files whose halo or training differ.
@@ -68,20 +68,21 @@ def ways(models: Sequence[ModelFile], threads: int) -> list[Way]:
     if len(plain) != 1:
         raise UsageError(f"name one f32 file to compare with, and files of the same weights: got {len(plain)}")
     found: list[Way] = []
-    for model in (plain[0], *(model for model in models if model is not plain[0])):
-        graph = model.promise.precision
-        if (model.promise.halo, model.promise.training) != (plain[0].promise.halo, plain[0].promise.training):
+    for model in (plain[0], *(model for model in models if model is not plain[0]), *pruned):
+        graph, other = model.promise.precision, model in pruned
+        promise, reference = model.promise, plain[0].promise
+        if not other and (promise.halo, promise.training) != (reference.halo, reference.training):
             raise UsageError(f"{model.path}: is no export of what {plain[0].path} is one of")
         size = len(model.data) / 2**20
         if graph == "f16":
             rounded = Upscaler(model, HalfSession(model))
-            found.append(Way(model.path.name, "pytorch f16", size, rounded, HALF_LIMIT, False))
+            found.append(Way(model.path.name, "pytorch f16", size, rounded, None if other else HALF_LIMIT, False))
             continue
         for precision in float_precisions() if graph == "f32" else (graph,):
             session = open_session(model, "cpu", precision, threads=threads)
             able = Upscaler(model, session)
             name = f"{session.choice.runtime} {precision}"
-            found.append(Way(model.path.name, name, size, able, LIMITS[precision], True))
+            found.append(Way(model.path.name, name, size, able, None if other else LIMITS[precision], True))
     return found
 
 
@@ -121,17 +122,19 @@ def compare(found: Sequence[Way], plates: Sequence[Float32], rounds: int, told: 
         mean = sum(float(error.sum(dtype=np.float64)) for error in errors) / sum(error.size for error in errors)
         flip = max(hdr_flip(truth, ours).mean for ours, truth in pairs)
         ramp = _ramp(way.upscaler)
-        passed = largest <= way.limit.largest and flip <= FLIP_LIMIT and ramp <= FULL_RAMP_LIMIT
+        passed = ramp <= FULL_RAMP_LIMIT
+        if way.limit is not None:
+            passed = passed and largest <= way.limit.largest and flip <= FLIP_LIMIT
         rows.append(
             {
                 "file": way.file,
                 "computed": way.computed,
                 "mebibytes": way.mebibytes,
                 "largest": largest,
-                "largest_allowed": way.limit.largest,
+                "largest_allowed": way.limit and way.limit.largest,
                 "mean": mean,
                 "flip": flip,
-                "flip_allowed": FLIP_LIMIT,
+                "flip_allowed": way.limit and FLIP_LIMIT,
                 "ramp": ramp,
                 "ramp_allowed": FULL_RAMP_LIMIT,
                 "passed": passed,
@@ -169,7 +172,8 @@ def markdown(rows: Sequence[dict[str, Any]]) -> list[str]:
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     errors = tuple(f"{row[name]:.1e}" for name in ("largest", "mean", "flip", "ramp"))
-    limits = " ".join(f"{row[name]:.0e}" for name in ("largest_allowed", "flip_allowed", "ramp_allowed"))
+    allowed = (row[name] for name in ("largest_allowed", "flip_allowed", "ramp_allowed"))
+    limits = " ".join("-" if limit is None else f"{limit:.0e}" for limit in allowed)
     times = (
         (f"{row['ms']:.0f}", f"{row['speed']:.2f} ({row['speed_least']:.2f}..{row['speed_most']:.2f})")
         if "ms" in row
@@ -183,6 +187,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Measure and print; exits with 1 where a limit is not kept."""
     parser = argparse.ArgumentParser(prog="benchmarks.precisions", description="Precisions of a model on real plates.")
     parser.add_argument("models", type=Path, nargs="+", metavar="MODEL", help="the f32 file, and others of its weights")
+    parser.add_argument("--pruned", type=Path, nargs="+", default=[], metavar="MODEL", help="networks made smaller")
     parser.add_argument("--plates", type=Path, nargs="+", required=True, metavar="PLATE")
     parser.add_argument("--side", type=int, default=0, help="take the centre of so many pixels a side (0: the whole)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (3); 0 for errors alone")
@@ -191,7 +196,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if min(options.side, options.rounds, options.threads) < 0:
         parser.error("--side, --rounds and --threads must not be negative")
-    found = ways([load_model(path) for path in options.models], options.threads)
+    models, pruned = ([load_model(path) for path in paths] for paths in (options.models, options.pruned))
+    found = ways(models, pruned, options.threads)
     plates = [first_layer(path, options.side) for path in options.plates]
     rows = compare(found, plates, options.rounds, lambda text: print(text, file=sys.stderr))
     if options.json:

@@ -9,10 +9,15 @@ engine.upscale(Path("plate.exr"), Path("plate_2x.exr"))
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# OpenVINO reports every import to its makers, from a fork of this process and with an id that it keeps in the user's
+# home. A farm must not phone home: without that module OpenVINO takes a stub of its own.
+sys.modules.setdefault("openvino_telemetry", None)  # pyright: ignore[reportArgumentType]
 
 if TYPE_CHECKING:
     from deepupscale.engine import Engine, FrameReport, Settings

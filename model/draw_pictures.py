@@ -15,7 +15,7 @@ from render.exr_file import write_planes
 _LARGEST_HALF = 65504.0
 
 
-def draw_pictures(out: Path, count: int, size: int, seed: int, told: Callable[[Path], None] = lambda _: None) -> int:
+def draw_pictures(out: Path, count: int, size: int, seed: int, told: Callable[[Path, int], None]) -> int:
     """Draw pictures, half RGB scene-linear; those that are there are kept, so a run that ended early goes on.
 
     Args:
@@ -23,7 +23,7 @@ def draw_pictures(out: Path, count: int, size: int, seed: int, told: Callable[[P
         count: How many.
         size: Side in pixels.
         seed: Same seed and size, same pictures.
-        told: Told of each file when it is written.
+        told: Told of each file when it is written, with its number from 1.
 
     Returns:
         How many were drawn now.
@@ -43,13 +43,9 @@ def draw_pictures(out: Path, count: int, size: int, seed: int, told: Callable[[P
         path = out / f"drawn_{size}_{seed}_{number:05d}a.exr"  # ends in a letter: each is a picture, not a shot's frame
         if path.exists():
             continue
-        picture = np.clip(procedural_image(_seed(seed, number), size), -_LARGEST_HALF, _LARGEST_HALF)
+        picture = np.clip(procedural_image(seed * 1_000_003 + number, size), -_LARGEST_HALF, _LARGEST_HALF)
         planes = {name: np.ascontiguousarray(picture[:, :, i], np.float16) for i, name in enumerate("RGB")}
         write_planes(path, planes, {"software": f"DeepUpscale {__version__} draw-pictures"})
         drawn += 1
-        told(path)
+        told(path, number + 1)
     return drawn
-
-
-def _seed(seed: int, number: int) -> int:
-    return seed * 1_000_003 + number

@@ -38,8 +38,7 @@ from model.steps import LOG_EVERY, Slice, average, count, learn, placed, set_rat
 from model.store import Store
 
 SUFFIX = ".safetensors"
-# Floors lie below and light falls from above: in turned pictures nothing tells a floor from a wall, and the network
-# learnt no more of normals than that they face the camera.
+# Floors lie below and light falls from above: in turned pictures nothing tells a floor from a wall.
 UPRIGHT = AugmentationConfig(flips="across", rotations=False)
 
 

@@ -39,11 +39,11 @@ def draw_pictures(
     """
     from deepupscale.cli.output import say
 
-    _check_packages("deepupscale draw-pictures", ("PIL", "OpenEXR"), "data")
+    _check_packages("deepupscale draw-pictures", ("PIL",), "data")
     from model.draw_pictures import draw_pictures as run_it
 
-    drawn = run_it(out, count, size, seed)
-    say(f"{drawn} pictures drawn in {out}, {count - drawn} were there")
+    drawn = run_it(out, count, size, seed, lambda path, number: say(f"[{number}/{count}] {path}"))
+    say(f"pictures drawn in {out}: {drawn}; there before: {count - drawn}")
 
 
 def pack(

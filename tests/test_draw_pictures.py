@@ -22,7 +22,9 @@ def test_pictures_are_drawn_once_differ_and_pack_takes_them(tmp_path: Path, caps
     assert len(first) == 2
     assert len(set(first.values())) == 2
     assert invoke([*given, "--count", "3"]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].startswith("1 pictures drawn in ")
+    said = capsys.readouterr().out.splitlines()
+    assert said[-2].startswith("[3/3] ")
+    assert said[-1].endswith(": 1; there before: 2")
     files = sorted((tmp_path / "drawn").iterdir())
     assert {path.name: path.read_bytes() for path in files if path.name in first} == first
     assert len({shot_of(each.name) for each in candidates(tmp_path / "drawn")[0]}) == 3

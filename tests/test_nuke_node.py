@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,42 +13,12 @@ pytest.importorskip("tkinter", reason="this Python has no Tcl to read scripts wi
 
 import nuke_standin
 from nuke_standin import Session
-from nuke_standin.shots import PLUGIN, ROOT, Shot
+from nuke_standin.shots import PATIENCE, PLUGIN, ROOT, Shot, finished, press
 
 if TYPE_CHECKING:
     from deepupscale_nuke.worker import Worker
 
 pytest_plugins = ["nuke_standin.shots"]
-PATIENCE = 40
-
-
-@pytest.fixture
-def session(service: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
-    """A GUI session with the plugin and the shared worker."""
-    with nuke_standin.gui([PLUGIN]) as running:
-        from deepupscale_nuke import host
-
-        monkeypatch.setattr(host, "worker_for", lambda node: service)
-        running.root["format"].setValue(running.nuke.Format(24, 16))
-        yield running
-
-
-@pytest.fixture
-def nuke(session: Session) -> Any:
-    return session.nuke
-
-
-def press(session: Session, node: Any, button: str) -> Any:
-    """Press a button that begins a job; returns the job."""
-    from deepupscale_nuke import panel
-
-    session.press(node[button])
-    return panel.running.get(node["uuid"].value())
-
-
-def finished(session: Session, job: Any) -> Any:
-    session.pump_until(job.over.is_set, PATIENCE)
-    return job
 
 
 def test_a_range_is_cancelled_half_way_and_goes_on_where_it_was(session: Session, nuke: Any, shot: Shot) -> None:
@@ -81,15 +51,29 @@ def test_a_range_is_cancelled_half_way_and_goes_on_where_it_was(session: Session
 
 
 def test_the_main_thread_is_free_while_the_worker_works(
-    session: Session, nuke: Any, shot: Shot, service: Worker
+    session: Session, nuke: Any, shot: Shot, service: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The worker is given the plate only after the main thread went on: a plugin that waits there never ends."""
     nuke.scriptOpen(str(shot.script))
     node = nuke.toNode("DeepUpscale1")
+    asked, used, ask = threading.Event(), threading.Event(), service.ask
+
+    def patient(method: str, *rest: Any) -> Any:
+        if method == "upscale":
+            asked.set()
+            assert threading.get_ident() != session.main_thread
+            assert used.wait(10), "the main thread waits for the worker"
+        return ask(method, *rest)
+
+    monkeypatch.setattr(service, "ask", patient)
     job = press(session, node, "upscale_frame")
-    session.pump_until(lambda: bool(job.where.folder.is_dir() and list(job.where.folder.glob("pull.*"))), PATIENCE)
-    nuke.toNode("Read1").sample("rgba.red", 3, 3)  # Nuke can be used
+    session.pump_until(asked.is_set, PATIENCE)
+    for n in range(20):
+        assert session.pump() == 0, "nothing is left on the main thread meanwhile"
+        nuke.toNode("Read1").sample("rgba.red", 3, n % 16)  # Nuke can be used
     session.press(node["upscale_frame"])
     assert "is being upscaled" in session.messages[-1]
+    used.set()
     finished(session, job)
     assert job.error == ""
     assert node["status"].value() == "1 upscaled, 0 unchanged"
@@ -97,16 +81,59 @@ def test_the_main_thread_is_free_while_the_worker_works(
 
 def test_buttons_refuse_while_nuke_renders(session: Session, nuke: Any, shot: Shot) -> None:
     nuke.scriptOpen(str(shot.script))
-    node = nuke.toNode("DeepUpscale1")
-    from deepupscale_nuke import panel
+    node, write = nuke.toNode("DeepUpscale1"), nuke.toNode("Write1")
+    from deepupscale_nuke import host, panel
+    from deepupscale_nuke.cache import Task
 
-    session.executing = True
-    try:
-        with pytest.raises(RuntimeError):  # the dialogue itself cannot come up inside a render
-            panel.press(node, "frame")
-    finally:
-        session.executing = False
+    where = host.cache_of(node, host.settings_of(node))
+    refused: list[str] = []
+
+    def within() -> None:
+        for pressed in (lambda: panel.press(node, "frame"), lambda: host.pull(node, Task(1001, "main"), where)):
+            with pytest.raises(RuntimeError, match="Nuke is rendering") as raised:
+                pressed()
+            refused.append(str(raised.value))
+
+    nuke.addBeforeRender(within)
+    session.set(node["bypass"], True)
+    nuke.execute(write, 1001, 1001)
+    assert len(refused) == 2
     assert panel.running == {}
+    assert not where.folder.exists()
+    assert session.messages == []
+
+
+def test_a_render_that_begins_meanwhile_is_waited_for(
+    session: Session, nuke: Any, shot: Shot, service: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nuke.scriptOpen(str(shot.script))
+    node = nuke.toNode("DeepUpscale1")
+    session.root["frame"].setValue(1001)
+    job = press(session, node, "upscale_frame")
+    session.executing = True
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        session.pump()
+    assert not job.where.folder.exists(), "nothing is pulled within a render"
+    ask = service.ask
+
+    def render_begins(method: str, *rest: Any) -> Any:
+        answer = ask(method, *rest)
+        session.executing = method == "upscale"
+        return answer
+
+    monkeypatch.setattr(service, "ask", render_begins)
+    session.executing = False
+    session.pump_until(lambda: job.where.frames() == [1001], PATIENCE)
+    end = time.monotonic() + 0.4
+    while time.monotonic() < end:
+        session.pump()
+    assert session.executing
+    assert not job.over.is_set()
+    assert node["ready"].value() is False, "the node is left alone within a render"
+    session.executing = False
+    assert finished(session, job).error == ""
+    assert node["ready"].value() is True
 
 
 def test_what_is_wrong_is_told_in_a_dialogue(session: Session, nuke: Any, shot: Shot) -> None:
@@ -214,8 +241,9 @@ def test_the_group_version_is_migrated_and_shows_its_cache_without_the_plugin(
         group["precision"].setValue("f32")
         group["useGPUIfAvailable"].setValue(False)
         group["deepupscale_version"].setValue(0)
+        group["cache_used"].setValue("/frames/without/records")
         events.on_create(group)
-        assert group["deepupscale_version"].value() == 1
+        assert (group["deepupscale_version"].value(), group["cache_used"].value()) == (1, "")
         running.root["frame"].setValue(1001)
         assert finished(running, press(running, group, "upscale_frame")).error == ""
         wanted = group.sample("rgba.red", 5, 5)
@@ -262,6 +290,9 @@ def test_menus_models_and_start(session: Session, nuke: Any, tmp_path: Path, mon
     assert node["model"].values() == ["default", "hero"]
     session.set(node["model"], "hero")
     assert node["model_name"].value() == "hero"
+    session.set(node["model"], "default")
+    assert node["model_name"].value() == ""
+    session.set(node["model"], "hero")
     nuke.scriptSave(str(tmp_path / "s.nk"))
     monkeypatch.setenv("DEEPUPSCALE_MODELS", "")
     nuke.scriptOpen(str(tmp_path / "s.nk"))

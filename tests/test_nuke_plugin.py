@@ -18,7 +18,7 @@ PLUGIN = ROOT / "nuke_plugin"
 sys.path.insert(0, str(PLUGIN))
 
 from deepupscale_nuke import environment, knobs, node_text, pipeline  # noqa: E402
-from deepupscale_nuke.cache import Cache, Record, State, Task, clear, knob_text, place, stamp  # noqa: E402
+from deepupscale_nuke.cache import Cache, Record, State, Task, clear, digest_of, knob_text, place, stamp  # noqa: E402
 from deepupscale_nuke.errors import FRAME, SETUP, CacheError, Cancelled, SettingsError, WorkerError  # noqa: E402
 from deepupscale_nuke.frames import parse_frames  # noqa: E402
 from deepupscale_nuke.settings import Settings, parse_layers  # noqa: E402
@@ -119,12 +119,21 @@ def test_settings_that_decide_a_result_have_a_folder_each() -> None:
              Settings(unpremult="rgba.alpha"), Settings(layers={"a": "net"})]  # fmt: skip
     assert len({s.key() for s in kinds}) == len(kinds)
     assert Settings(gpu=False).key() == Settings().key()
+    layers = {"b": "net", "a": "drop"}
+    assert Settings(layers=layers).key() == Settings(layers=dict(sorted(layers.items()))).key()
+
+
+def test_settings_reach_the_worker_by_its_names() -> None:
+    asked = Settings("hero", 4, "bf16", "rgb", "rgba.alpha", {"a": "net"}, gpu=False).params()
+    assert asked == {"model": "hero", "scale": 4, "precision": "bf16", "layers": {"a": "net"}, "device": "cpu"}
+    assert Settings().params()["device"] == "auto"
 
 
 def test_the_environment_loses_what_spoils_another_python() -> None:
     given = {
-        "PYTHONHOME": "/n", "PYTHONPATH": "/n/p", "HOME": "/h",
-        "LD_LIBRARY_PATH": "/opt/Nuke15/lib:/opt/Nuke15:/opt/cuda",
+        "PYTHONHOME": "/n", "PYTHONPATH": "/n/p", "PYTHONSTARTUP": "/n/s.py", "HOME": "/h", "NUKE_PATH": "/plugins",
+        "LD_PRELOAD": "/n/x.so", "DYLD_INSERT_LIBRARIES": "/n/x.dylib", "QT_PLUGIN_PATH": "/n/qt",
+        "LD_LIBRARY_PATH": "/opt/Nuke15/lib:/opt/Nuke15:/opt/cuda:",
         "PATH": "/usr/bin:/opt/Nuke15/bin:/opt/Nuke15x", "DYLD_LIBRARY_PATH": "/opt/Nuke15",
     }  # fmt: skip
     found = environment.clean(given, "/opt/Nuke15")
@@ -134,7 +143,7 @@ def test_the_environment_loses_what_spoils_another_python() -> None:
     assert "LD_LIBRARY_PATH" not in environment.clean(given)
 
 
-def test_the_engine_is_found_by_knob_then_variable_then_path(tmp_path: Path) -> None:
+def test_the_engine_is_found_by_knob_then_variable_then_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = {}
     for name in ("knob", "variable", "deepupscale"):
         programs[name] = str(tmp_path / name)
@@ -145,7 +154,11 @@ def test_the_engine_is_found_by_knob_then_variable_then_path(tmp_path: Path) -> 
     assert environment.worker_command(programs["knob"], both) == [programs["knob"], *rest]
     assert environment.worker_command("", both) == [programs["variable"], *rest]
     assert environment.worker_command("", {"PATH": str(tmp_path)}) == [programs["deepupscale"], "worker"]
-    for knob, said in (("", "is not found"), ("python3", "no program"), (str(tmp_path), "no program")):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text").write_text("no program")
+    for knob, said in (
+        ("", "is not found"), ("knob", "no program"), (str(tmp_path), "no program"), (str(tmp_path / "text"), "no pro"),
+    ):  # fmt: skip
         with pytest.raises(SettingsError, match=said):
             environment.worker_command(knob, {"PATH": ""})
 
@@ -168,11 +181,68 @@ def test_a_record_comes_back_and_a_broken_one_makes_the_frame_stale(tmp_path: Pa
     assert where.why_stale(task, {"scale": 2}, State("u", [])) == ""
     assert "made with scale 2, not 4" in where.why_stale(task, {"scale": 4}, State("u", []))
     assert "node upstream" in where.why_stale(task, {"scale": 2}, State("v", []))
+    assert "made with model None" in where.why_stale(task, {"scale": 2, "model": None}, State("u", []))
+    sources = [{"file": "/in.exr", "size": 3, "mtime_ns": 4}]
+    assert "/in.exr changed after it was pulled" in where.why_stale(task, {"scale": 2}, State("u", sources))
+    where.result(task).write_bytes(b"xy")
+    assert "was changed after it was made" in where.why_stale(task, {"scale": 2}, State("u", []))
+    where.result(task).unlink()
+    assert "is not there" in where.why_stale(task, {"scale": 2}, State("u", []))
+    text = where.sidecar(task).read_text()
+    where.sidecar(task).write_text(text.replace('"version": 1', '"version": 2'))
+    assert "another version of the plugin" in where.why_stale(task, {"scale": 2}, State("u", []))
     for broken in ("", "{", "[]", '{"a": 1}', '{"version": 9}'):
         where.sidecar(task).write_text(broken)
         with pytest.raises(CacheError, match="not a record"):
             where.record(task)
         assert "not a record" in where.why_stale(task, {}, State("u", []))
+
+
+def test_a_frame_is_stale_with_its_model_but_not_where_the_model_is_not_at_hand(tmp_path: Path) -> None:
+    where, task, model = Cache(str(tmp_path / "k")), Task(1, "main"), tmp_path / "m.onnx"
+    where.folder.mkdir()
+    where.result(task).write_bytes(b"x")
+    model.write_bytes(b"weights")
+    kept = {"file": stamp(str(model)), "sha256": digest_of(str(model))}
+    where.keep(task, record(where, task, model=kept))
+
+    def why() -> str:
+        return where.why_stale(task, {}, State("u", []))
+
+    assert why() == ""
+    os.utime(model, ns=(1, 1))
+    assert why() == "", "the same bytes, copied anew"
+    model.write_bytes(b"others")
+    assert why().endswith("m.onnx changed after it was made")
+    model.unlink()
+    assert why() == "", "a machine that only reads the cache has no model"
+
+
+def test_a_frame_is_forgotten_with_its_record_and_kept_only_if_it_is_whole(tmp_path: Path) -> None:
+    where, task = Cache(str(tmp_path / "k")), Task(1, "main")
+    where.folder.mkdir()
+    where.result(task).write_bytes(b"x")
+    where.keep(task, record(where, task, sha256=digest_of(str(where.result(task)))))
+    where.forget(task)
+    assert (where.frames(), where.result(task).read_bytes()) == ([], b"x"), "an older cache's frame is looked at again"
+    where.forget(task)
+    assert not where.result(task).exists(), "nobody knows what it is"
+    where.forget(task)
+
+
+def test_a_record_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, task = Cache(str(tmp_path / "k")), Task(1, "main")
+    where.keep(task, record(where, task))
+    before = where.sidecar(task).read_bytes()
+    assert where.sidecar(task).stat().st_mode & 0o066 == 0o064, "the group of a studio writes it, and others read it"
+
+    def full(*names: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        where.keep(task, record(where, task, upstream="other"))
+    assert [p.read_bytes() for p in where.folder.iterdir()] == [before]
 
 
 def test_clearing_deletes_what_is_ours_alone(tmp_path: Path) -> None:
@@ -247,6 +317,29 @@ def test_the_next_frame_is_pulled_while_the_last_is_inferred() -> None:
         assert following not in pulled or pulled[following].wait(20), "frame n+1 waits for n"
 
     assert pipeline.run(tasks, pull, infer, lambda: False) == (tasks, {})
+
+
+def test_the_worker_is_started_while_the_first_plate_is_pulled() -> None:
+    started, inferred = threading.Event(), []
+
+    def pull(task: Task) -> str:
+        assert started.wait(20), "it is started only when the first plate is there"
+        return "plate"
+
+    def infer(task: Task, plate: str) -> None:
+        inferred.append(task)
+
+    tasks = [Task(n, "main") for n in range(2)]
+    assert pipeline.run(tasks, pull, infer, lambda: False, started.set) == (tasks, {})
+
+    def no_engine() -> None:
+        started.set()
+        raise WorkerError("no module named deepupscale")
+
+    inferred.clear()
+    with pytest.raises(WorkerError, match="no module"):
+        pipeline.run(tasks, pull, infer, lambda: False, no_engine)
+    assert inferred == []
 
 
 def test_a_frame_that_fails_does_not_stop_the_others_but_a_setup_error_does() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -66,7 +67,10 @@ BAD_LINES: list[tuple[bytes, int, Any]] = [
         {**UPSCALE, "scale": 2.0}, {**UPSCALE, "scale": True}, {**UPSCALE, "layers": ["R"]}, {**UPSCALE, "tile": 64},
         {**UPSCALE, "layers": {"R": "magic"}}, {**UPSCALE, "overwrite": 1}, {**UPSCALE, "model": "./m.onnx"},
         {**UPSCALE, "model": "m.onnx"}, {**UPSCALE, "device": ""}, {**UPSCALE, "runtime": ["auto"]},
-        {**UPSCALE, "layers": {str(n): "drop" for n in range(1025)}},
+        {**UPSCALE, "layers": {str(n): "drop" for n in range(1025)}}, {**UPSCALE, "digest": 1},
+    )),
+    *((line(method="check", params={"result": "/p/b.exr", "sha256": bad}), PARAMS, 7) for bad in (
+        "", "a" * 63, "A" * 64, "g" * 64, 1,
     )),
     *((line(method="upscale", params={**UPSCALE, name: path}), PARAMS, 7) for name in UPSCALE for path in (
         "", "a.exr", "../a.exr", "./a.exr", "~/a.exr", "/p/a.png", "/p/a.exr/", "/p/.exr", "/p/\0.exr", "/p/\ud800.exr",
@@ -234,6 +238,15 @@ def test_check_says_why_a_result_does_not_stand(worker: Client, job: dict[str, A
     write_plate(Path(job["plate"]), picture(24, 16, "RGBA", seed=9))
     assert "another plate, or the plate has changed" in why()
     assert why(without="plate") == "whole, made as asked"
+    first = worker.ask("upscale", **job, overwrite=True, compression="none", digest=True)["result"]
+    assert first["sha256"] == hashlib.sha256(result.read_bytes()).hexdigest()
+    assert worker.ask("upscale", **job, compression="none", digest=True)["result"]["sha256"] == first["sha256"]
+    assert why(compression="none", sha256=first["sha256"]) == "whole, made as asked from this plate"
+    data = bytearray(result.read_bytes())
+    data[-20] ^= 0x10
+    result.write_bytes(data)
+    assert why(compression="none") == "whole, made as asked from this plate", "an uncompressed pixel tells nobody"
+    assert why(compression="none", sha256=first["sha256"]).endswith("its bytes are not those that were asked for")
     write_plate(result, picture(48, 32))
     assert "no result of deepupscale" in why()
     assert "no result of deepupscale" in why(without="plate")

@@ -6,19 +6,24 @@ import os
 import re
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from plates import picture, write_plate
 
 from deepupscale import Engine, Settings, __version__, load_model, open_session
-from deepupscale.errors import CancelledError, PlateError
+from deepupscale.errors import CancelledError, InferenceError, PlateError
+from deepupscale.runtimes import OpenVinoSession
 from deepupscale.session import Tensor
 from deepupscale.worker.messages import Code
+from deepupscale.worker.params import Upscale
 from deepupscale.worker.streams import lines
+from deepupscale.worker.work import Work
 
 if TYPE_CHECKING:
     from hosts import Client, Start
@@ -202,6 +207,20 @@ def test_a_runtime_that_does_not_come_back_does_not_outlive_the_host(start: Star
     assert client.end() == 1
 
 
+def test_more_requests_than_may_wait_are_refused(start: Start, job: dict[str, Any]) -> None:
+    few = "import time\nfrom deepupscale.worker import server, work\nserver.MAX_WAITING = 2\n"
+    client = start(code=few + "work.Work.upscale = lambda self, asked, told, cancelled: time.sleep(3600)")
+    client.send("upscale", **job)
+    waiting = client.send("upscale", **job)
+    refused = client.ask("check", **job)["error"]
+    assert (refused["code"], refused["message"]) == (Code.INVALID_REQUEST, "check: 2 requests wait already")
+    client.notify("cancel", id=waiting)
+    assert client.answer(waiting)["error"]["code"] == Code.CANCELLED
+    client.send("upscale", **job)
+    assert client.ask("cancel", id="unknown")["result"] == {}, "one that was answered made room"
+    assert not [said for said in client.heard if said.get("error", {}).get("code") == Code.INVALID_REQUEST][1:]
+
+
 class CountingSession:
     """Counts the runs of a session."""
 
@@ -228,6 +247,85 @@ def test_a_cancelled_plate_goes_no_further_than_the_field_that_was_begun(
     assert left(tmp_path / "out") == []
     small = write_plate(tmp_path / "small.exr")
     assert engine.upscale(small, result).status == "done"
+
+
+def test_a_run_of_the_network_is_cancelled_within_a_tile_and_the_next_one_is_whole(tiny_model: Path) -> None:
+    session = open_session(load_model(tiny_model), "cpu", "f32", threads=1)
+    assert isinstance(session, OpenVinoSession)
+    tile = {"plate": np.random.default_rng(0).random((1, 3, 900, 900), np.float32)}
+    session.cancel()  # nothing runs
+    whole = session.run(tile)["residual"]
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            while True:
+                session.run(tile)
+        except InferenceError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    end = time.monotonic() + 60
+    while thread.is_alive() and time.monotonic() < end:
+        session.cancel()
+        time.sleep(0.001)
+    assert "cancel" in str(raised[0])
+    assert np.array_equal(session.run(tile)["residual"], whole)
+
+
+def test_a_run_that_was_cancelled_is_told_from_one_that_failed(
+    job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = Work(1)
+    work.upscale(Upscale(**job), lambda fraction: None, lambda: False)
+    stopped: list[bool] = []
+    monkeypatch.setattr(OpenVinoSession, "cancel", lambda session: stopped.append(True))
+    work.interrupt()
+    assert stopped == [True]
+
+    def given_up(session: OpenVinoSession, inputs: Any) -> Any:
+        stopped.append(True)
+        raise InferenceError("OpenVINO failed: Infer Request was canceled")
+
+    monkeypatch.setattr(OpenVinoSession, "run", given_up)
+    again = Upscale(**job, overwrite=True)
+    with pytest.raises(InferenceError, match="canceled"):
+        work.upscale(again, lambda fraction: None, lambda: False)
+    stopped.clear()
+    with pytest.raises(CancelledError, match=r"plate\.exr: cancelled"):
+        work.upscale(again, lambda fraction: None, lambda: bool(stopped))
+    assert stopped, "cancelled before the network ran"
+    assert left(tmp_path / "out") == ["plate.exr"]
+
+
+BUSY = """
+import threading
+from deepupscale.errors import InferenceError
+from deepupscale.worker import work
+stopped = threading.Event()
+work.Work.interrupt = lambda self: stopped.set()
+class Engine:
+    def __init__(self, *given):
+        pass
+    def upscale(self, source, result, progress, cancelled):
+        progress(0.5)
+        assert stopped.wait(60), "nobody stops the network"
+        raise InferenceError("canceled")
+work.Engine = Engine
+"""
+
+
+@pytest.mark.parametrize("how", ["cancel", "stdin"])
+def test_the_network_is_stopped_by_cancel_and_when_the_host_goes(how: str, start: Start, job: dict[str, Any]) -> None:
+    client = start(code=BUSY)
+    running = client.send("upscale", **job)
+    client.progress(running)
+    if how == "stdin":
+        assert client.end() == 0
+    else:
+        client.notify("cancel", id=running)
+    assert client.answer(running)["error"]["message"] == f"{job['plate']}: cancelled"
 
 
 @pytest.mark.parametrize("same", [False, True], ids=["other", "same"])

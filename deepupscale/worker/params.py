@@ -91,6 +91,8 @@ class Upscale(Asked):
 
     plate: _PlatePath
     result: _PlatePath
+    digest: bool = False
+    """Whether the answer has the SHA-256 of the result."""
 
 
 class Check(Asked):
@@ -98,6 +100,8 @@ class Check(Asked):
 
     result: _PlatePath
     plate: _PlatePath | None = None
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+    """What the result's bytes must hash to; None if that does not matter."""
 
 
 P = TypeVar("P", bound=Params)

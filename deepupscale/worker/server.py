@@ -124,6 +124,8 @@ class Worker:
             if self._shutdown is not None:
                 break
         self._stop()
+        if self._work is not None:
+            self._work.interrupt()
         if not self._ended.wait(GRACE_S):
             os._exit(1)  # a runtime that does not come back must not outlive its host
 
@@ -194,6 +196,8 @@ class Worker:
             if job is not None:
                 job.cancelled = True
             waits = job is not None and not job.begun
+            if job is not None and job.begun and self._work is not None:
+                self._work.interrupt()  # under the lock: the next job must not have begun
         if job is not None and waits:
             self._close(job, messages.failure(job.id, CancelledError(f"{job.method}: cancelled before it began")))
         if message.id is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections import OrderedDict
 from dataclasses import asdict
@@ -9,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from deepupscale.engine import Engine, PlateFile, Settings, why_not_done
-from deepupscale.errors import PlateError, UsageError
+from deepupscale.errors import CancelledError, InferenceError, PlateError, UsageError
 from deepupscale.exr_header import read_headers
 from deepupscale.model_file import ModelFile, load_model
 from deepupscale.passes import Cancelled, Progress
 from deepupscale.plate import set_threads
+from deepupscale.runtimes import OpenVinoSession
 from deepupscale.session import Session, open_session
 from deepupscale.temporary import sweep_stale
 from deepupscale.worker.inventory import described
@@ -51,7 +53,12 @@ class Work:
         model = load_model(asked.model)
         engine = Engine(model, self._session(model, asked), settings)
         self._sweep(result.parent)
-        report = engine.upscale(source, result, progress, cancelled)
+        try:
+            report = engine.upscale(source, result, progress, cancelled)
+        except InferenceError:
+            if cancelled():  # the runtime was stopped within a tile
+                raise CancelledError(f"{source}: cancelled") from None
+            raise
         assert report.plate is not None
         return {
             "status": report.status,
@@ -64,7 +71,14 @@ class Work:
             "choice": asdict(engine.choice),
             "plate": {**asdict(report.plate), "attributes": _attributes(source, report.plate)},
             "settings": dict(report.settings),
+            "sha256": _digest(result) if asked.digest else None,
         }
+
+    def interrupt(self) -> None:
+        """Stop the network within a tile, where the runtime can; any thread may."""
+        for session in list(self._sessions.values()):
+            if isinstance(session, OpenVinoSession):
+                session.cancel()
 
     def check(self, asked: Check, cancelled: Cancelled) -> dict[str, Any]:
         """Whether a result is whole and made as asked, and from that plate if one is named.
@@ -73,7 +87,10 @@ class Work:
             DeepUpscaleError: The plate cannot be read or is refused, or the model cannot be loaded.
         """
         source = Path(asked.plate) if asked.plate is not None else None
-        why = why_not_done(Path(asked.result), load_model(asked.model), _settings(asked), source, cancelled)
+        result = Path(asked.result)
+        why = why_not_done(result, load_model(asked.model), _settings(asked), source, cancelled)
+        if not why and asked.sha256 is not None and _digest(result) != asked.sha256:
+            why = f"{result}: its bytes are not those that were asked for"
         good = "whole, made as asked" + (" from this plate" if source is not None else "")
         return {"fresh": not why, "why": why or good}
 
@@ -96,6 +113,14 @@ class Work:
 
 def _settings(asked: Asked) -> Settings:
     return Settings(asked.scale, asked.compression, asked.layers, asked.precision, asked.overwrite)
+
+
+def _digest(result: Path) -> str:
+    try:
+        with result.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise PlateError(f"{result}: cannot be read: {error.strerror}") from None
 
 
 def _same_file(source: Path, result: Path) -> bool:

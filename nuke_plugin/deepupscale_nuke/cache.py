@@ -176,8 +176,7 @@ def _model_changed(result: Path, model: dict[str, Any]) -> str:
     kept = model.get("file")
     if not kept:
         return ""
-    now = stamp(kept["file"])
-    if now["size"] < 0 or now == kept:
+    if stamp(kept["file"]) == kept:
         return ""
     try:
         same = digest_of(kept["file"]) == model.get("sha256")

@@ -38,7 +38,8 @@ def clean(environment: Mapping[str, str], nuke_folder: str = "") -> dict[str, st
 
 
 def _inside(entry: str, folder: str) -> bool:
-    return (os.path.normpath(entry) + os.sep).startswith(os.path.normpath(folder) + os.sep)
+    inner, outer = (os.path.normcase(os.path.normpath(path)) + os.sep for path in (entry, folder))
+    return inner.startswith(outer)
 
 
 def worker_command(knob: str, environment: Mapping[str, str]) -> list[str]:

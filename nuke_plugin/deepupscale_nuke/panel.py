@@ -19,7 +19,7 @@ running: dict[str, Job] = {}  # by the node's uuid
 
 
 def press(node: Any, action: str) -> None:
-    """A button was pressed; what is wrong is told in a dialogue, or raised in a terminal session."""
+    """A button was pressed; what is wrong is told in a dialogue, or raised where none can come up."""
     try:
         if nuke.executing():
             raise PluginError("Nuke is rendering: wait until it is done, then press again")
@@ -27,7 +27,7 @@ def press(node: Any, action: str) -> None:
             raise PluginError(f"{node.fullName()} is being upscaled: wait for it or press Cancel")
         {"frame": _frame, "range": _range, "clear": _clear}[action](node)
     except PluginError as error:
-        if not nuke.GUI:
+        if not nuke.GUI or nuke.executing():
             raise
         nuke.message(str(error))
 

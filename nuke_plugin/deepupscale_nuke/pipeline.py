@@ -15,10 +15,17 @@ Infer = Callable[[Task, Pulled], None]
 Failed = dict[Task, str]
 
 
-def run(tasks: Iterable[Task], pull: Pull, infer: Infer, stopped: Callable[[], bool]) -> tuple[list[Task], Failed]:
+def run(
+    tasks: Iterable[Task],
+    pull: Pull,
+    infer: Infer,
+    stopped: Callable[[], bool],
+    begin: Callable[[], object] = lambda: None,
+) -> tuple[list[Task], Failed]:
     """Do all frames; a frame that fails does not stop the others.
 
     Args:
+        begin: Called once in the thread of ``infer``, while the first plate is pulled; what it raises ends it all.
         pull: Pulls a plate, in the thread of the caller; None where the frame is done already.
         infer: Upscales it, in another thread.
 
@@ -48,6 +55,7 @@ def run(tasks: Iterable[Task], pull: Pull, infer: Infer, stopped: Callable[[], b
             failed[task] = str(error)
 
     with ThreadPoolExecutor(1, thread_name_prefix="deepupscale") as pool:
+        begun = pool.submit(begin)
         try:
             for task in tasks:
                 if stopped():
@@ -59,6 +67,7 @@ def run(tasks: Iterable[Task], pull: Pull, infer: Infer, stopped: Callable[[], b
                 except RuntimeError as error:  # Nuke's own: a node upstream failed at this frame
                     failed[task] = f"{task}: {error}"
                     continue
+                begun.result()
                 settle()
                 if pulled is not None:
                     pending = task, pool.submit(infer, task, pulled)

@@ -41,7 +41,7 @@ class Settings:
             "precision": self.precision,
             "channels": self.channels,
             "unpremult": self.unpremult,
-            "layers": dict(sorted(self.layers.items())),
+            "layers": dict(self.layers),
         }
 
     def key(self) -> str:

@@ -42,7 +42,11 @@ class Upscale:
     def run(self, tasks: list[Task], told: Told, stopped: Callable[[], bool]) -> tuple[list[Task], dict[Task, str]]:
         """As ``pipeline.run``; frames that are whole and unchanged are left alone and listed in ``skipped``."""
         self.skipped = []
-        return pipeline.run(tasks, self._plate, lambda task, state: self._infer(task, state, told, stopped), stopped)
+
+        def infer(task: Task, state: State) -> None:
+            self._infer(task, state, told, stopped)
+
+        return pipeline.run(tasks, self._plate, infer, stopped, self._worker.process)
 
     def _plate(self, task: Task) -> Any:
         looked = self._on_main(self._look, self._node, task, self._settings, self._where)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,15 +30,18 @@ def boxed(how: str, b: Box, a: Box) -> Box:
 def mixed(node: Node, base: Picture, mask: Picture | None, changed: dict[str, np.ndarray], box: Box) -> Picture:
     """The base with channels replaced, as far as the node's mask and mix let through.
 
-    A mask input counts by ``maskChannelMask``; without one, ``maskChannelInput`` names a channel of the base.
+    A mask input counts by ``maskChannelMask``; without one, ``maskChannelInput`` names a channel of the base. It is
+    injected as it was before it is turned inside out (inference).
     """
-    if node["inject"].value() or node["fringe"].value():
-        raise StandInError("inject and fringe of masks")
+    if node["fringe"].value():
+        raise StandInError("fringe of masks")
     which = node["maskChannelMask" if mask else "maskChannelInput"].value()
     amount: np.ndarray | float = float(node["mix"].value())
     if which != "none":
         matte = np.clip(one(mask or base, which, box), 0.0, 1.0)
         amount = amount * (1 - matte if node["invert_mask"].value() else matte)
+        if node["inject"].value():
+            base = replace(base, channels={**base.channels, "mask.a": fit(matte, box, base.box)})
     return blended(base, changed, amount, box)
 
 

@@ -20,6 +20,11 @@ sys.path.insert(0, str(PLUGIN))  # what knows no Nuke is imported once, for all 
 from deepupscale_nuke.environment import clean, worker_command  # noqa: E402
 from deepupscale_nuke.worker import Worker  # noqa: E402
 
+import nuke_standin  # noqa: E402
+from nuke_standin import Session  # noqa: E402
+
+PATIENCE = 120  # seconds for a job in the GUI; one that passes takes one or two
+
 GRADE = "Grade {{\n multiply {multiply}\n black_clamp false\n name Grade1\n}}\n"
 NODE = """DeepUpscale {{
  useGPUIfAvailable false
@@ -130,3 +135,34 @@ def service() -> Iterator[Worker]:
 def shot(tmp_path: Path, tiny_model: Path) -> Shot:
     """A shot of three frames."""
     return Shot(tmp_path / "shot", tiny_model)
+
+
+@pytest.fixture
+def session(service: Worker, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
+    """A GUI session with the plugin and the shared worker."""
+    with nuke_standin.gui([PLUGIN]) as running:
+        from deepupscale_nuke import host
+
+        monkeypatch.setattr(host, "worker_for", lambda node: service)
+        running.root["format"].setValue(running.nuke.Format(24, 16))
+        yield running
+
+
+@pytest.fixture
+def nuke(session: Session) -> Any:
+    """Its module."""
+    return session.nuke
+
+
+def press(session: Session, node: Any, button: str) -> Any:
+    """Press a button that begins a job; returns the job."""
+    from deepupscale_nuke import panel
+
+    session.press(node[button])
+    return panel.running.get(node["uuid"].value())
+
+
+def finished(session: Session, job: Any) -> Any:
+    """Pump until a job is over."""
+    session.pump_until(job.over.is_set, PATIENCE)
+    return job

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.rounds import Contestant, Skipped
 from deepupscale.devices import cpu_precisions
-from deepupscale.errors import DeepUpscaleError
+from deepupscale.errors import DeepUpscaleError, ModelError
 from deepupscale.model_file import ModelFile
 from deepupscale.session import Tensor, open_session
 
@@ -105,11 +105,12 @@ def multiply_adds(model: ModelFile, shape: tuple[int, ...]) -> int:
     return total
 
 
-def torch_runner(model: ModelFile, precision: str, channels_last: bool, threads: int) -> Runner:
-    """PyTorch's network with the weights of the model file; float32 arrays in and out.
+def torch_network(model: ModelFile) -> Any:
+    """PyTorch's network with the weights of the model file.
 
     Raises:
         ImportError: PyTorch or onnx is not installed.
+        ModelError: The model is of another kind.
     """
     import onnx
     import torch
@@ -117,16 +118,30 @@ def torch_runner(model: ModelFile, precision: str, channels_last: bool, threads:
 
     from model.networks import ResidualGenerator
 
-    torch.set_num_threads(threads)
     weights = {
-        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy()).float()
         for tensor in onnx.load(io.BytesIO(model.data)).graph.initializer
     }
-    blocks = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("blocks."))
+    numbers = [int(name.split(".")[1]) for name in weights if name.startswith("blocks.")]
+    if not numbers or "head.weight" not in weights:
+        raise ModelError(f"{model.path}: is no residual network, PyTorch's twin of which is timed here")
+    blocks = 1 + max(numbers)
     network: Any = ResidualGenerator(weights["head.weight"].shape[0], blocks)
     network.load_state_dict({name: weights[name] for name in network.state_dict()})
+    return network.eval()
+
+
+def torch_runner(model: ModelFile, precision: str, channels_last: bool, threads: int) -> Runner:
+    """:func:`torch_network` on the CPU; float32 arrays in and out.
+
+    Raises:
+        ImportError: PyTorch or onnx is not installed.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = network.eval().to(memory_format=layout)
+    network = torch_network(model).to(memory_format=layout)
 
     def run(tensor: Tensor) -> Tensor:
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):

@@ -26,7 +26,8 @@ MAX_FIELDS = 1 << 20  # walked in search of the promise; a file of a thousand we
 DEFAULT_MODEL = "default.onnx"
 
 _GRAPH, _METADATA_PROPS = 7, 14
-_GRAPH_INITIALIZER, _TENSOR_EXTERNAL_DATA = 5, 13
+_GRAPH_INITIALIZER, _TENSOR_DIMS, _TENSOR_EXTERNAL_DATA = 5, 1, 13
+_LARGEST_SIDE = 1 << 20  # of a weight, to be believed
 _LONGEST_HEAD = 20  # bytes: two numbers of ten
 _KEY = METADATA_KEY.encode()
 
@@ -140,6 +141,27 @@ def _find_promise(file: BinaryIO, size: int, source: str) -> Promise:
     return Promise.from_json(document, source)
 
 
+def weight_shapes(data: bytes) -> list[tuple[int, ...]]:
+    """Shapes of the weights in an ONNX file, as written there; none if they are kept otherwise or cannot be read."""
+    wire, shapes = _Wire(BytesIO(data)), list[tuple[int, ...]]()
+    try:
+        for graph, start, end in wire.fields(0, len(data)):
+            for number, at, to in wire.fields(start, end) if graph == _GRAPH else ():
+                if number == _GRAPH_INITIALIZER:
+                    dims = [wire.read(a, b) for n, a, b in wire.fields(at, to) if n == _TENSOR_DIMS and b - a <= 80]
+                    shapes.append(tuple(_varints(b"".join(dims))))
+    except _NotProtobufError:
+        return []
+    return [shape for shape in shapes if all(0 < side <= _LARGEST_SIDE for side in shape)]
+
+
+def _varints(view: bytes) -> Iterator[int]:
+    at = 0
+    while at < len(view):
+        value, at = _varint(view, at)
+        yield value
+
+
 def _has_side_files(wire: _Wire, start: int, end: int) -> bool:
     return any(
         number == _GRAPH_INITIALIZER and any(n == _TENSOR_EXTERNAL_DATA for n, _, _ in wire.fields(at, to))
@@ -166,18 +188,18 @@ class _Wire:
         return data
 
     def fields(self, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-        """The fields of the message that lies there: number, start, end; empty unless they are length-delimited."""
+        """The fields of the message that lies there: number, and where its value starts and ends."""
         at = start
         while at < end:
             head = self.read(at, min(at + _LONGEST_HEAD, end))
             key, used = _varint(head, 0)
-            number, wire, length = key >> 3, key & 7, 0
+            number, wire = key >> 3, key & 7
             if wire == 0:
-                _, used = _varint(head, used)
+                length = _varint(head, used)[1] - used
             elif wire == 2:
                 length, used = _varint(head, used)
             elif wire in (1, 5):
-                used += 8 if wire == 1 else 4
+                length = 8 if wire == 1 else 4
             else:
                 raise _NotProtobufError
             at += used

@@ -1,7 +1,7 @@
 """Sessions: a model compiled by a runtime for a device and a precision, behind one small interface.
 
 OpenVINO runs on CPUs (it has the fastest bf16 and float32 convolutions there), ONNX Runtime on GPUs, and on CPUs as a
-reference. Nothing outside this module and ``runtimes`` knows which of them works.
+reference. Nothing outside this module, ``runtimes`` and ``gpu_session`` knows which of them works.
 """
 
 from __future__ import annotations
@@ -76,6 +76,10 @@ def open_session(
     """
     choice = choose(model, device, precision, runtime)
     log.info("%s: %s", choice, choice.reason)
+    if choice.device != "cpu":
+        from deepupscale.gpu_session import GpuSession
+
+        return GpuSession(model, choice, threads)
     from deepupscale.runtimes import OnnxRuntimeSession, OpenVinoSession
 
     make = OpenVinoSession if choice.runtime == "openvino" else OnnxRuntimeSession

@@ -14,8 +14,8 @@ from benchmarks.command import run_command
 from benchmarks.rounds import Contestant
 from benchmarks.synthetic_plate import CHANNELS, SyntheticPlate
 from deepupscale.model_file import ModelFile
-from deepupscale.passes import plan
 from deepupscale.session import open_session
+from deepupscale.tiling import Network, plan
 
 SECTION = "peak memory of deepupscale run"
 BUDGET_MIB = 2048.0
@@ -98,14 +98,14 @@ def measure(
 
 
 def estimated_seconds(model: ModelFile, run: MemoryRun, threads: int) -> float:
-    """Time of the network on a plate, from one tile: colour and alpha of every tile, halos included."""
-    tiling = plan(run.width, run.height, len(CHANNELS))
-    halo = 2 * model.promise.halo
+    """Time of the network on a plate, from one tile: colour and alpha of every tile at most, halos included."""
     session = open_session(model, "cpu", run.precision, "auto", threads)
-    name = model.promise.inputs[0].name
-    tile = np.full((1, 3, tiling.rows + halo, tiling.columns + halo), 0.5, np.float32)
+    network = Network.of(model, session.choice.precision)
+    tiling = plan(run.width, run.height, len(CHANNELS)).fitted(run.width, network)
+    halo, name = 2 * network.halo, model.promise.inputs[0].name
+    tile = np.full((1, 3, tiling.tile_rows + halo, tiling.columns + halo), 0.5, np.float32)
     session.run({name: tile})
     began = time.perf_counter()
     session.run({name: tile})
-    tiles = -(-run.height // tiling.rows) * -(-run.width // tiling.columns)
+    tiles = -(-run.height // tiling.tile_rows) * -(-run.width // tiling.columns)
     return 2 * tiles * (time.perf_counter() - began)

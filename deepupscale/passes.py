@@ -17,7 +17,24 @@ from numpy.typing import NDArray
 from deepupscale import resample
 from deepupscale.errors import CancelledError
 from deepupscale.fields import Field, Kind, Method
+from deepupscale.tiling import STRIP_BYTES, Tiling, plan
+from deepupscale.trace import span
 from deepupscale.upscaler import Upscaler, agree_with_alpha
+
+__all__ = [
+    "STRIP_BYTES",
+    "Cancelled",
+    "Counts",
+    "DoublingPass",
+    "Progress",
+    "RowWindow",
+    "Strip",
+    "Tiling",
+    "Watch",
+    "effort",
+    "filter_data",
+    "plan",
+]
 
 Strip = dict[str, NDArray[Any]]
 """Field key to (rows, width, channels): float32, or uint32 for UINT channels."""
@@ -27,39 +44,7 @@ Cancelled = Callable[[], bool]
 """Asked whether the work is still wanted; True stops it."""
 
 _FILL_CONTEXT = 2  # fill_nonfinite looks this far around
-TILE_PIXELS = 1 << 19  # plate pixels a tile, without its halo: about 0.6 GB of float32 activations at width 64
-STRIP_BYTES = 192 << 20  # one strip's doubled fields
 _PROGRESS_STEP = 0.005  # a plate of many layers would fill a log
-
-
-@dataclass(frozen=True)
-class Tiling:
-    """How a part is cut.
-
-    Attributes:
-        rows: Plate rows a strip.
-        columns: Plate columns a tile; strips are cut into tiles for the network only.
-    """
-
-    rows: int
-    columns: int
-
-
-def plan(
-    width: int, height: int, channels: int, tile_pixels: int = TILE_PIXELS, strip_bytes: int = STRIP_BYTES
-) -> Tiling:
-    """Cut a part so that a strip and a tile stay within their budgets, with little of the work spent on halos.
-
-    Args:
-        width: Plate columns.
-        height: Plate rows.
-        channels: Channels that are kept, for the strip's budget.
-    """
-    row_bytes = width * 4 * channels * 4
-    most = max(16, min(strip_bytes // row_bytes, tile_pixels // min(width, 512)))
-    rows = -(-height // -(-height // most))
-    across = max(16, tile_pixels // rows)
-    return Tiling(rows, -(-width // -(-width // across)))
 
 
 @dataclass
@@ -163,25 +148,35 @@ class DoublingPass:
         self._margin = upscaler.margin + _FILL_CONTEXT
 
     def run(self, strips: Iterator[Strip], width: int, height: int, tiling: Tiling) -> Iterator[Strip]:
-        """Doubled strips of a part of this size."""
+        """Doubled strips of a part of this size, of ``tiling.rows`` plate rows each, the last of the rest."""
+        tiling = tiling.fitted(width, self._upscaler.network)
         window = RowWindow(strips, height)
         for top in range(0, height, tiling.rows):
             rows = min(tiling.rows, height - top)
             # The last strip is read at full height (its border row repeated), so that the network meets one tile shape.
             taken = window.take(top - self._margin, top + tiling.rows + self._margin)
             doubled = self._double(taken, width, tiling, rows)
-            yield {key: plane[: 2 * rows] for key, plane in doubled.items()}
+            del taken
+            yield {key: doubled.pop(key)[: 2 * rows] for key in list(doubled)}  # whoever takes it may let go of it
 
     def _double(self, taken: Strip, width: int, tiling: Tiling, rows: int) -> Strip:
-        out = {f.key: np.empty((2 * tiling.rows, 2 * width, len(f.channels)), taken[f.key].dtype) for f in self._fields}
-        for left in range(0, width, tiling.columns):
-            right = min(left + tiling.columns, width)
-            tile = {
-                key: _columns(plane, left - self._margin, left + tiling.columns + self._margin)
-                for key, plane in taken.items()
-            }
-            for key, plane in self._double_tile(tile, (rows, right - left)).items():
-                out[key][:, 2 * left : 2 * right] = plane[:, : 2 * (right - left)]
+        size = 2 * tiling.rows, 2 * width
+        out = {f.key: resample.empty(*size, len(f.channels), taken[f.key].dtype) for f in self._fields}
+        tile_rows, around = tiling.tile_rows or tiling.rows, 2 * self._margin
+        for top in range(0, rows, tile_rows):
+            bottom = min(top + tile_rows, rows)
+            band = {key: _rows(plane, top, top + tile_rows + around) for key, plane in taken.items()}
+            for left in range(0, width, tiling.columns):
+                right = min(left + tiling.columns, width)
+                tile = {
+                    key: _columns(plane, left - self._margin, left + tiling.columns + self._margin)
+                    for key, plane in band.items()
+                }
+                done = self._double_tile(tile, (bottom - top, right - left))
+                with span("assemble"):
+                    for key, plane in done.items():
+                        inside = plane[: 2 * (bottom - top), : 2 * (right - left)]
+                        out[key][2 * top : 2 * bottom, 2 * left : 2 * right] = inside
         return out
 
     def _double_tile(self, tile: Mapping[str, NDArray[Any]], inside: tuple[int, int]) -> Strip:
@@ -193,7 +188,7 @@ class DoublingPass:
             if each.method is Method.NEAREST or plane.dtype != np.float32:
                 done[each.key] = resample.double_nearest(plane, self._margin)
             elif each.method is Method.NET or each.kind in _INTERPOLATED:
-                clean = resample.fill_nonfinite(plane)
+                clean = resample.by_planes(resample.fill_nonfinite(plane))
                 filled[each.key] = clean
                 done[each.key] = self._interpolate(each, clean)
             else:
@@ -246,6 +241,11 @@ def filter_data(kind: Kind, plane: NDArray[np.float32], margin: int) -> NDArray[
             length = np.sqrt(np.sum(plane * plane, axis=2, keepdims=True))
         return resample.renormalise(doubled, resample.double_limited(length, margin))
     return doubled
+
+
+def _rows(plane: NDArray[Any], top: int, bottom: int) -> NDArray[Any]:
+    """:func:`_columns`, of rows."""
+    return _columns(plane.transpose(1, 0, 2), top, bottom).transpose(1, 0, 2)
 
 
 def _columns(plane: NDArray[Any], left: int, right: int) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 _HUGE = 1e20  # light beyond which 1 + mu * y cannot be told from mu * y, far below where it exceeds float32
 
@@ -53,30 +54,64 @@ class RangeCompression:
             A new float32 array of the same kind and shape. NaN stays NaN, +-Inf stays +-Inf.
         """
         lib, y = _library_and_float32(linear)
+        if lib is np:
+            return self._compress_array(y)
         size = lib.abs(y)
-        with np.errstate(over="ignore", divide="ignore"):
-            log = lib.log1p(size * self.mu)
-            if bool((size > _HUGE).any()):  # mu * y would exceed float32; 1 + mu * y is mu * y there
-                log = lib.where(size > _HUGE, lib.log(size) + math.log(self.mu), log)
+        log = lib.log1p(size * self.mu)
+        log = lib.where(size > _HUGE, lib.log(size) + math.log(self.mu), log)
         return lib.copysign(log * self.gain, y)
 
-    def expand(self, compressed: Any) -> Any:
+    def expand(self, compressed: Any, out: NDArray[np.float32] | None = None) -> Any:
         """Compressed values back to scene-linear light: the exact inverse of :meth:`compress`.
 
         Args:
             compressed: numpy array or torch tensor, any shape, any real values.
+            out: Where a numpy result goes; may be the input itself.
 
         Returns:
             A new float32 array of the same kind and shape; Inf where the light exceeds float32.
         """
         lib, t = _library_and_float32(compressed)
+        if lib is np:
+            return self._expand_array(t, out)
         log = lib.abs(t) * (1.0 / self.gain)
-        with np.errstate(over="ignore"):
-            size = lib.expm1(log) * (1.0 / self.mu)
-            most = math.log1p(self.mu * _HUGE)
-            if bool((log > most).any()):
-                size = lib.where(log > most, lib.exp(log - math.log(self.mu)), size)
+        size = lib.where(log > self._most, lib.exp(log - math.log(self.mu)), lib.expm1(log) * (1.0 / self.mu))
         return lib.copysign(size, t)
+
+    @property
+    def _most(self) -> float:
+        """The logarithm that ``_HUGE`` light has."""
+        return math.log1p(self.mu * _HUGE)
+
+    def _compress_array(self, y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """:meth:`compress` in one buffer: fresh memory costs more than the logarithm."""
+        log = np.abs(y, out=np.empty_like(y))
+        huge = log > _HUGE if _above(log, _HUGE) else None  # mu * y would exceed float32; 1 + mu * y is mu * y there
+        with np.errstate(over="ignore", divide="ignore"):
+            far = None if huge is None else np.log(log[huge]) + np.float32(math.log(self.mu))
+            log *= np.float32(self.mu)
+            np.log1p(log, out=log)
+        if huge is not None:
+            log[huge] = far
+        log *= np.float32(self.gain)
+        return np.copysign(log, y, out=log)[()]
+
+    def _expand_array(self, t: NDArray[np.float32], out: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        size = np.abs(t, out=np.empty_like(t))
+        size *= np.float32(1.0 / self.gain)
+        huge = size > self._most if _above(size, self._most) else None
+        with np.errstate(over="ignore"):
+            far = None if huge is None else np.exp(size[huge] - np.float32(math.log(self.mu)))
+            np.expm1(size, out=size)
+            size *= np.float32(1.0 / self.mu)
+        if huge is not None:
+            size[huge] = far
+        return np.copysign(size, t, out=size if out is None else out)[()]
+
+
+def _above(values: NDArray[np.float32], limit: float) -> bool:
+    """Whether any value exceeds the limit; True also where one is NaN."""
+    return values.size > 0 and not values.max() <= limit
 
 
 def _library_and_float32(values: Any) -> tuple[Any, Any]:

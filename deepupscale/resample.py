@@ -5,6 +5,9 @@ context on every side, and returns the doubled interior: (2 * (height - 2 * marg
 channels). A doubled pixel's value depends only on input pixels within ``margin``, by the same arithmetic wherever
 the pixel lies, so a tiled result equals the whole one bit for bit.
 
+Arrays that are made here lie plane by plane in memory (see :func:`empty`): neighbours in a row are then neighbours in
+memory, which is what interpolation, a network's tensors and a writer of channels all want.
+
 Output pixel 2i is centred a quarter pixel before input pixel i's centre, 2i + 1 a quarter pixel after: the pixel
 areas coincide, which is what a render at twice the resolution has.
 """
@@ -12,11 +15,13 @@ areas coincide, which is what a render at twice the resolution has.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deepupscale.trace import traced
 
 Float32 = NDArray[np.float32]
 
@@ -69,6 +74,21 @@ def phase_weights(kernel: str) -> tuple[list[float], list[float]]:
     return phases[0], phases[1]
 
 
+def empty(height: int, width: int, channels: int, dtype: Any = np.float32) -> NDArray[Any]:
+    """An array (height, width, channels), values undefined, that lies plane by plane in memory."""
+    return np.empty((channels, height, width), dtype).transpose(1, 2, 0)
+
+
+def by_planes(array: Float32) -> Float32:
+    """The array (height, width, channels) itself where neighbours in a row lie side by side, else a copy."""
+    if array.strides[1] == array.itemsize:
+        return array
+    height, width, channels = array.shape
+    out = empty(height, width, channels)
+    out[...] = array
+    return out
+
+
 def double(plane: Float32, margin: int, kernel: str = "cubic") -> Float32:
     """Interpolate to twice the size by a separable kernel.
 
@@ -80,31 +100,41 @@ def double(plane: Float32, margin: int, kernel: str = "cubic") -> Float32:
     Returns:
         (2 * (height - 2 * margin), 2 * (width - 2 * margin), channels) float32.
     """
-    radius = kernel_radius(kernel)
-    if margin < radius:
-        raise ValueError(f"{kernel} needs a margin of {radius}, got {margin}")
     height, width, channels = plane.shape
-    rows, columns = height - 2 * margin, width - 2 * margin
-    phases = phase_weights(kernel)
-    tall = np.empty((2 * rows, width, channels), np.float32)
-    for phase, weights in enumerate(phases):
-        _weighted_sum(
-            [plane[margin + o : margin + o + rows] for o in range(-radius, radius + 1)], weights, tall[phase::2]
-        )
-    out = np.empty((2 * rows, 2 * columns, channels), np.float32)
-    for phase, weights in enumerate(phases):
-        shifted = [tall[:, margin + o : margin + o + columns] for o in range(-radius, radius + 1)]
-        _weighted_sum(shifted, weights, out[:, phase::2])
+    out = empty(2 * (height - 2 * margin), 2 * (width - 2 * margin), channels)
+    for row, column, phase in double_by_phase(plane, margin, kernel):
+        out[row::2, column::2] = phase
     return out
 
 
-def _weighted_sum(parts: list[Float32], weights: list[float], out: Float32) -> None:
-    """out = sum of parts * weights, in a fixed order; parts of no weight are left out."""
+def double_by_phase(plane: Float32, margin: int, kernel: str = "cubic") -> Iterator[tuple[int, int, Float32]]:
+    """:func:`double`, one of the four pixels of each 2 x 2 at a time: contiguous, and four times as small.
+
+    Yields:
+        Row and column of the pixel, 0 or 1, and (height - 2 * margin, width - 2 * margin, channels) float32, which is
+        the caller's to change.
+    """
+    radius = kernel_radius(kernel)
+    if margin < radius:
+        raise ValueError(f"{kernel} needs a margin of {radius}, got {margin}")
+    rows, columns = plane.shape[0] - 2 * margin, plane.shape[1] - 2 * margin
+    near = by_planes(plane[:, margin - radius : margin + columns + radius])
+    phases = phase_weights(kernel)
+    for row, down in enumerate(phases):
+        tall = _weighted_sum([near[margin + o : margin + o + rows] for o in range(-radius, radius + 1)], down)
+        for column, across in enumerate(phases):
+            yield row, column, _weighted_sum([tall[:, o : o + columns] for o in range(2 * radius + 1)], across)
+
+
+def _weighted_sum(parts: list[Float32], weights: list[float]) -> Float32:
+    """Sum of parts * weights, in a fixed order; parts of no weight are left out."""
     pairs = [(part, np.float32(weight)) for part, weight in zip(parts, weights, strict=True) if weight != 0.0]
-    total = pairs[0][0] * pairs[0][1]
+    total = empty(*parts[0].shape)
+    np.multiply(*pairs[0], out=total)
+    product = np.empty_like(total)
     for part, weight in pairs[1:]:
-        total += part * weight
-    out[...] = total
+        total += np.multiply(part, weight, out=product)
+    return total
 
 
 def pad(plane: Float32, top: int, bottom: int, left: int, right: int) -> Float32:
@@ -115,9 +145,14 @@ def pad(plane: Float32, top: int, bottom: int, left: int, right: int) -> Float32
 def double_nearest(plane: NDArray[Any], margin: int) -> NDArray[Any]:
     """Every pixel four times. Works on any dtype; bits are kept."""
     inner = plane[margin : plane.shape[0] - margin, margin : plane.shape[1] - margin]
-    return inner.repeat(2, axis=0).repeat(2, axis=1)
+    out = empty(2 * inner.shape[0], 2 * inner.shape[1], inner.shape[2], plane.dtype)
+    out[0::2, 0::2] = inner
+    out[0::2, 1::2] = inner
+    out[1::2] = out[0::2]
+    return out
 
 
+@traced("interpolate")
 def double_limited(plane: Float32, margin: int) -> Float32:
     """Piecewise linear reconstruction with the minmod slope limiter (Roe 1986), axis after axis.
 
@@ -152,10 +187,14 @@ def _double_axis_limited(plane: Float32) -> Float32:
     return out
 
 
+@traced("interpolate")
 def double_bounded(plane: Float32, margin: int, kernel: str = "cubic") -> Float32:
     """:func:`double`, held within the smallest and largest of the nine input pixels around: no ringing."""
     low, high = local_range(plane, margin, 1)
-    return np.clip(double(plane, margin, kernel), double_nearest(low, 0), double_nearest(high, 0))
+    out = empty(2 * low.shape[0], 2 * low.shape[1], low.shape[2])
+    for row, column, phase in double_by_phase(plane, margin, kernel):
+        np.clip(phase, low, high, out=out[row::2, column::2])
+    return out
 
 
 def local_range(plane: Float32, margin: int, radius: int) -> tuple[Float32, Float32]:
@@ -187,22 +226,28 @@ def local_curvature(plane: Float32, margin: int, radius: int) -> Float32:
     reach = margin - radius - 1
     inner = plane[reach : plane.shape[0] - reach, reach : plane.shape[1] - reach]
     twice = inner[1:-1, 1:-1] * np.float32(2.0)
-    down = np.abs(inner[2:, 1:-1] + inner[:-2, 1:-1] - twice)
-    across = np.abs(inner[1:-1, 2:] + inner[1:-1, :-2] - twice)
-    return _extreme(np.maximum(down, across), radius, np.maximum)
+    across = inner[1:-1, 2:] + inner[1:-1, :-2]
+    across -= twice
+    np.abs(across, out=across)
+    down = inner[2:, 1:-1] + inner[:-2, 1:-1]
+    down -= twice
+    np.abs(down, out=down)
+    return _extreme(np.maximum(down, across, out=down), radius, np.maximum)
 
 
 def _extreme(plane: Float32, radius: int, choose: np.ufunc) -> Float32:
     """Minimum or maximum over a square; loses ``radius`` pixels on every side."""
-    size = 2 * radius + 1
-    rows, columns = plane.shape[0] - size + 1, plane.shape[1] - size + 1
-    tall = plane[:rows].copy()
-    for o in range(1, size):
-        choose(tall, plane[o : o + rows], out=tall)
-    out = tall[:, :columns].copy()
-    for o in range(1, size):
-        choose(out, tall[:, o : o + columns], out=out)
-    return out
+    return _extreme_down(_extreme_down(plane, radius, choose).transpose(1, 0, 2), radius, choose).transpose(1, 0, 2)
+
+
+def _extreme_down(plane: Float32, radius: int, choose: np.ufunc) -> Float32:
+    """One axis (the first) of :func:`_extreme`, by windows of 2, 4 and more rows put together."""
+    size, held, span = 2 * radius + 1, plane, 1
+    while span < size:
+        step = min(span, size - span)
+        held = choose(held[:-step], held[step:])
+        span += step
+    return held
 
 
 def renormalise(vectors: Float32, lengths: Float32) -> Float32:

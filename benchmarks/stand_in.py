@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from deepupscale.fields import fields_of
 from deepupscale.model_file import ModelFile
 from deepupscale.passes import Counts, DoublingPass, Strip, plan
-from deepupscale.session import Choice, Tensor
+from deepupscale.session import Choice, Session, Tensor
 from deepupscale.upscaler import Upscaler
 
 
@@ -40,12 +40,12 @@ class StandInSession:
         return {self._output: self._answers[tensor.shape]}
 
 
-def double_in_memory(model: ModelFile, session: StandInSession, planes: Mapping[str, NDArray[np.float32]]) -> None:
+def double_in_memory(model: ModelFile, session: Session, planes: Mapping[str, NDArray[np.float32]]) -> None:
     """Double a part as the engine does, from arrays and into nothing.
 
     Args:
         model: Gives transfer, interpolation and halo.
-        session: Stands for the network.
+        session: The network, or what stands for it.
         planes: Channel name to (height, width) float32.
     """
     height, width = next(iter(planes.values())).shape

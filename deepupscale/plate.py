@@ -7,7 +7,7 @@ carried through whole is refused with its reason.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,12 +19,15 @@ from numpy.typing import NDArray
 
 from deepupscale.errors import PlateError, one_line
 from deepupscale.exr_header import MAGIC, PartHeader, is_subsampled, read_headers, window
+from deepupscale.trace import span
 
 PixelType = Literal["half", "float", "uint"]
 Rows = NDArray[Any]
 
 _PIXEL_TYPES: dict[str, PixelType] = {"half": "half", "float": "float", "uint": "uint", "uint32": "uint"}
-_READ_BYTES = 64 << 20
+_READ_BYTES = 16 << 20  # read at once where no pixel is kept
+_HALF: Any = oiio.HALF
+_WIDE: dict[PixelType, Any] = {"float": oiio.FLOAT, "uint": oiio.UINT}
 _FARTHEST = 1 << 27  # doubled three times it still fits the header's 32 bits
 
 
@@ -96,6 +99,12 @@ class Part:
         """Layer names that the metadata declares as cryptomatte (Cryptomatte specification 1.2)."""
         names = (a for a in self.spec.extra_attribs if a.name.startswith("cryptomatte/") and a.name.endswith("/name"))
         return frozenset(str(a.value) for a in names)
+
+    def band(self, size: int) -> int:
+        """Rows of which all channels take up to ``size`` bytes in memory, in whole chunks of the file, at least one."""
+        chunk = self.spec.tile_height if self.spec.tile_width else self.spec.get_int_attribute("oiio:RowsPerChunk", 1)
+        rows = size // (4 * self.data_window.width * len(self.channels))
+        return max(1, rows // max(1, chunk)) * max(1, chunk)
 
     @property
     def label(self) -> str:
@@ -215,23 +224,31 @@ class Plate:
         for top in range(0, height, step):
             yield self._read(part, top, min(top + step, height))
 
-    def read_through(self) -> None:
+    def read_through(self, check: Callable[[], None] | None = None) -> None:
         """Read every pixel and keep none.
+
+        Args:
+            check: Called between bands of rows; raises if the work is wanted no more.
 
         Raises:
             PlateError: Missing or damaged pixels.
         """
         for part in self.parts:
-            row_bytes = 4 * part.data_window.width * len(part.channels)
-            for _ in self.strips(part, max(32, _READ_BYTES // row_bytes)):
-                pass
+            height, step = part.data_window.height, part.band(_READ_BYTES)
+            for top in range(0, height, step):
+                if check is not None:
+                    check()
+                for first, last, kind in _runs(part.types):
+                    native = set(part.types[first:last]) == {"half"}
+                    self._read_run(part, top, min(top + step, height), first, last, _HALF if native else _WIDE[kind])
 
     def _read(self, part: Part, top: int, bottom: int) -> dict[str, Rows]:
         strip: dict[str, Rows] = {}
-        for first, last, kind in _runs(part.types):
-            pixels = self._read_run(part, top, bottom, first, last, oiio.UINT if kind == "uint" else oiio.FLOAT)
-            for i, name in enumerate(part.channels[first:last]):
-                strip[name] = pixels[:, :, i]
+        with span("decode", rows=bottom - top):
+            for first, last, kind in _runs(part.types):
+                pixels = self._read_run(part, top, bottom, first, last, _WIDE[kind])
+                for i, name in enumerate(part.channels[first:last]):
+                    strip[name] = pixels[:, :, i]
         return strip
 
     def _read_run(self, part: Part, top: int, bottom: int, first: int, last: int, kind: Any) -> Rows:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -21,25 +21,34 @@ from deepupscale.exr_header import carry_attributes
 from deepupscale.plate import Limits, Plate, Rows
 from deepupscale.sinks import OutputPart, Sink, open_sink
 from deepupscale.temporary import temporary_name
+from deepupscale.trace import span
 
 COMPRESSIONS = (
     "none", "rle", "zip", "zips", "piz", "pxr24", "b44", "b44a", "dwaa", "dwab", "htj2k256", "htj2k32", "zstd",
 )  # fmt: skip
 
+FAST = "fast"
+_FAST_MEANS = "zip:1"  # docs/benchmarks.md says why
+
+_APPEND_BYTES = 32 << 20  # handed to the library at once; it makes a copy
 _LARGEST_HALF = 65504.0
 _HALF_OVERFLOW = 65520.0  # the least float32 that rounds to infinity in half
 _LEVELLED = re.compile(r"(dwaa|dwab|zip|zips):(\d{1,5})")
 
 
 def check_compression(name: str) -> str:
-    """The name if OpenEXR knows it (``dwaa:45`` style levels included).
+    """What a compression is called for OpenEXR, levels included (``dwaa:45``); ``fast`` stands for another one.
 
     Raises:
         UsageError: OpenImageIO would silently write zip.
     """
     if name in COMPRESSIONS or _LEVELLED.fullmatch(name):
         return name
-    raise UsageError(f"unknown compression {name!r}: use one of {', '.join(COMPRESSIONS)} (dwaa:45 sets a level)")
+    if name == FAST:
+        return _FAST_MEANS
+    raise UsageError(
+        f"unknown compression {name!r}: use {FAST} or one of {', '.join(COMPRESSIONS)} (dwaa:45, zip:1 set a level)"
+    )
 
 
 @dataclass
@@ -65,16 +74,31 @@ class PlateWriter:
 
     Leaving it without an exception verifies the file and puts it in place; leaving it with one removes every trace.
 
+    Args:
+        path: The file.
+        parts: What it will hold.
+        compression: Name of an OpenEXR compression, or None for each part's own.
+        settings: What is noted of how it was made.
+        check: Called between bands of rows; raises if the file is wanted no more.
+
     Raises:
         WriteError: Anything that kept the file from being whole.
     """
 
-    def __init__(self, path: Path, parts: Sequence[OutputPart], compression: str | None, settings: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        parts: Sequence[OutputPart],
+        compression: str | None,
+        settings: str,
+        check: Callable[[], None] | None = None,
+    ) -> None:
         self.path = path
         self.parts = parts
         self.clamped = Clamped()
         self._compression = compression
         self._settings = settings
+        self._check = check
         self._temporary = temporary_name(path)
         self._scratch = self._temporary.with_suffix(".header.exr")
         self._sink: Sink
@@ -97,13 +121,27 @@ class PlateWriter:
             index: Which of ``parts``.
             rows: Channel name to (rows, width), float32 or uint32.
         """
+        self.append(index, self.convert(index, rows))
+
+    def convert(self, index: int, rows: Mapping[str, Rows]) -> list[Rows]:
+        """Rows in the pixel types that the file will hold, in its order of channels; see :meth:`write`."""
         part = self.parts[index]
-        kinds = part.types
-        converted = [
-            self.clamped.to_half(name, rows[name]) if kind == "half" else rows[name]
-            for name, kind in zip(part.channels, kinds, strict=True)
-        ]
-        self._sink.write(index, converted)
+        with span("convert"):
+            return [
+                self.clamped.to_half(name, rows[name]) if kind == "half" else rows[name]
+                for name, kind in zip(part.channels, part.types, strict=True)
+            ]
+
+    def append(self, index: int, converted: Sequence[Rows]) -> None:
+        """Append what :meth:`convert` made."""
+        height, width = converted[0].shape
+        fit = _APPEND_BYTES // (width * sum(channel.itemsize for channel in converted))
+        band = max(64, fit // 256 * 256)  # no chunk of a file has more than 256 rows, most have 16 or 32
+        for top in range(0, height, band):
+            if self._check is not None:
+                self._check()
+            with span("encode", rows=min(band, height - top)):
+                self._sink.write(index, [channel[top : top + band] for channel in converted])
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -113,12 +151,15 @@ class PlateWriter:
             self._discard()
             return
         try:
-            self._sink.close()
-            carry_attributes([part.source.header for part in self.parts], self._temporary, self._scratch)
-            self._verify()
-            _sync(self._temporary)
-            os.replace(self._temporary, self.path)
-            _sync(self.path.parent)
+            with span("encode"):
+                self._sink.close()
+                carry_attributes([part.source.header for part in self.parts], self._temporary, self._scratch)
+            with span("verify"):
+                self._verify()
+            with span("sync"):
+                _sync(self._temporary)
+                os.replace(self._temporary, self.path)
+                _sync(self.path.parent)
         except PlateError as failure:
             raise self._not_whole(failure) from None
         except OSError as failure:
@@ -131,7 +172,7 @@ class PlateWriter:
         with Plate(self._temporary, Limits.none()) as plate:
             if len(plate.parts) != len(self.parts):
                 raise PlateError(f"{len(plate.parts)} parts instead of {len(self.parts)}")
-            plate.read_through()
+            plate.read_through(self._check)
 
     def _not_whole(self, error: PlateError) -> WriteError:
         why = str(error).removeprefix(f"{self._temporary}: ")

@@ -6,7 +6,7 @@ in memory and written with the OpenEXR module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -111,6 +111,26 @@ def open_sink(path: Path, shown: Path, parts: Sequence[OutputPart], compression:
     if any("uint" in part.types for part in parts):
         return _MemorySink(path, shown, parts, compression, settings)
     return _StreamSink(path, shown, parts, compression, settings)
+
+
+def write_picture(path: Path, planes: Mapping[str, Rows]) -> None:
+    """Write a picture of our own making: one part, scanlines, zip.
+
+    Args:
+        path: The file.
+        planes: Channel name to (height, width), float16 in all or float32 in all.
+
+    Raises:
+        WriteError: It cannot be written.
+    """
+    pixels = np.ascontiguousarray(np.stack(list(planes.values()), axis=-1))
+    height, width, count = pixels.shape
+    spec = oiio.ImageSpec(width, height, count, oiio.HALF if pixels.dtype == np.float16 else oiio.FLOAT)
+    spec.channelnames = tuple(planes)
+    spec.attribute("compression", "zip")
+    file: Any = oiio.ImageOutput.create(str(path))
+    if file is None or not (file.open(str(path), spec) and file.write_image(pixels) and file.close()):
+        raise WriteError(f"{path}: cannot be written: {oiio_message(file or oiio, path)}")
 
 
 class _StreamSink:

@@ -45,6 +45,7 @@ def test_the_table_of_kinds_is_complete() -> None:
     ("verb", "document"),
     [
         ("run", "README.md"),
+        ("doctor", "docs/benchmarks.md"),
         ("models", "docs/models.md"),
         ("worker", "docs/worker.md"),
         ("render-pairs", "docs/pairs.md"),

@@ -68,7 +68,8 @@ def run(
     runtime: Annotated[str, typer.Option(help="auto, openvino, onnxruntime or tensorrt.")] = "auto",
     threads: Annotated[int, typer.Option(min=0, max=1024, help="CPU threads; 0 for all.")] = 0,
     compression: Annotated[
-        str | None, typer.Option(help="Compression of the result, as in zips or dwaa:45; the plate's own if left out.")
+        str | None,
+        typer.Option(help="Compression of the result, as in fast, zips or dwaa:45; the plate's own if left out."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Redo frames that are done.")] = False,
     max_side: Annotated[
@@ -78,6 +79,10 @@ def run(
         Path | None, typer.Option("--json", metavar="FILE", help="Write what was done, as JSON.")
     ] = None,
     progress: Annotated[str, typer.Option(help="auto, bar, lines, openjd or none.")] = "auto",
+    profile: Annotated[
+        Path | None,
+        typer.Option("--profile", metavar="FILE", help="Write what each thread did and when, as a trace for Perfetto."),
+    ] = None,
 ) -> None:
     """Upscale a plate or a sequence of plates.
 
@@ -88,7 +93,7 @@ def run(
     options = RunOptions(
         source=source, result=result, frames=frames, model=model, scale=scale, layers=tuple(layer or ()), device=device,
         precision=precision, runtime=runtime, threads=threads, compression=compression, overwrite=overwrite,
-        max_side=max_side, json_file=json_file, progress=progress,
+        max_side=max_side, json_file=json_file, progress=progress, profile=profile,
     )  # fmt: skip
     raise typer.Exit(run_frames(options).exit_code)
 
@@ -124,11 +129,21 @@ def doctor(
         typer.Option(metavar="NAME|FILE", help="The model to choose for; the default model if left out."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print as JSON.")] = False,
+    bench: Annotated[
+        bool, typer.Option("--bench", help="Also measure, in under a minute, how long 2K and 4K frames will take.")
+    ] = False,
 ) -> None:
     """Show runtimes, devices and instruction sets, and what 'auto' picks and why."""
     from deepupscale.cli.doctor import examine, show
 
-    show(examine(model), as_json)
+    found = examine(model)
+    if not bench:
+        show(found, as_json)
+        return
+    from deepupscale.cli.speed import measure
+    from deepupscale.model_file import load_model
+
+    show(found, as_json, measure(load_model(model)))
 
 
 @app.command()

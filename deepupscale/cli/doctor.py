@@ -7,7 +7,7 @@ import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from deepupscale import __version__
 from deepupscale.cli.output import say
@@ -15,6 +15,9 @@ from deepupscale.devices import cpu_instruction_sets, cpu_precisions, cuda_devic
 from deepupscale.errors import DeepUpscaleError, one_line
 from deepupscale.model_file import load_model
 from deepupscale.session import choose
+
+if TYPE_CHECKING:
+    from deepupscale.cli.speed import Speed, Spread
 
 _PACKAGES = ("openvino", "onnxruntime", "onnxruntime-gpu", "OpenImageIO", "OpenEXR", "numpy", "torch", "bpy")
 
@@ -79,10 +82,10 @@ def examine(asked: str | None) -> Examination:
     )
 
 
-def show(found: Examination, as_json: bool) -> None:
-    """Print it."""
+def show(found: Examination, as_json: bool, speed: Speed | None = None) -> None:
+    """Print it, and the speed if it was measured."""
     if as_json:
-        say(json.dumps(asdict(found), indent=2))
+        say(json.dumps(asdict(found) | ({"bench": asdict(speed)} if speed else {}), indent=2))
         return
     rows = [
         ("deepupscale", found.deepupscale),
@@ -99,6 +102,38 @@ def show(found: Examination, as_json: bool) -> None:
     ]
     for name, value in rows:
         say(f"{name:<16} {one_line(value)}")
+    if speed is not None:
+        for line in speed_lines(speed):
+            say(line)
+
+
+def speed_lines(speed: Speed) -> list[str]:
+    """The speed as a table: seconds a frame, the median of the rounds with the least and the most."""
+    width = max(len(f"network in {precision}") for precision in (*speed.frames[0].networks, "xxxx")) + 9
+    lines = [
+        "",
+        f"seconds a frame, measured in {speed.seconds:.0f} s on a plate of {speed.plate};",
+        "extrapolated by pixels, halos included: median (least..most)",
+        " " * width + "".join(f"{f'{f.name} {f.width}x{f.height}':<28}" for f in speed.frames).rstrip(),
+    ]
+    rows: dict[str, list[str]] = {}
+    for frame in speed.frames:
+        cells = {f"network in {precision}": _cell(spread) for precision, spread in frame.networks.items()}
+        cells |= {name: _cell(spread) for name, spread in frame.stages.items()}
+        cells["one after another"] = _cell(frame.in_a_row)
+        cells["in a sequence"] = _cell(frame.overlapped)
+        cells["peak memory"] = "unknown" if frame.peak_mib is None else f"about {frame.peak_mib} MiB"
+        for name, cell in cells.items():
+            rows.setdefault(name, []).append(cell)
+    lines += [f"{name:<{width}}" + "".join(f"{cell:<28}" for cell in cells).rstrip() for name, cells in rows.items()]
+    if speed.load is not None and speed.load > 0.5:
+        lines.append(f"other work disturbs these figures: the load was {speed.load:.1f} before they were taken")
+    return [*lines, f"{'limited by':<{width}}{speed.limit}", f"{'advice':<{width}}{speed.advice}"]
+
+
+def _cell(spread: Spread) -> str:
+    digits = 1 if spread.median >= 1.0 else 3
+    return f"{spread.median:.{digits}f} ({spread.least:.{digits}f}..{spread.most:.{digits}f})"
 
 
 def _version(package: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,15 @@ def complain(text: str) -> None:
     sys.stderr.flush()
 
 
-def check_json_file(path: Path) -> None:
-    """Refuse a place for ``--json`` that cannot be written to, before the work is done.
+def check_json_file(path: Path, option: str = "--json") -> None:
+    """Refuse a place for the file of an option that cannot be written to, before the work is done.
 
     Raises:
-        UsageError: A folder, or a file in a folder that is not there.
+        UsageError: A folder, or a file in a folder that is not there or closed.
     """
-    if path.is_dir() or not path.absolute().parent.is_dir():
-        raise UsageError(f"--json {path}: cannot be written there, name a file in a folder that exists")
+    folder = path.absolute().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise UsageError(f"{option} {path}: cannot be written there, name a file in a folder that exists")
 
 
 def write_json(path: Path, document: dict[str, Any]) -> None:

@@ -13,13 +13,14 @@ from deepupscale import __version__
 from deepupscale.cli.output import check_json_file, write_json
 from deepupscale.cli.progress import STYLES, Reporter, reporter
 from deepupscale.engine import Engine, FrameReport, Settings
-from deepupscale.errors import FrameError, UsageError
+from deepupscale.errors import UsageError
 from deepupscale.fields import Method
 from deepupscale.frames import Frame, plan_frames
 from deepupscale.model_file import ModelFile, load_model
 from deepupscale.plate import Limits, set_threads
 from deepupscale.session import Choice, open_session
 from deepupscale.temporary import sweep_stale
+from deepupscale.trace import Trace, recording
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class RunOptions:
     max_side: int
     json_file: Path | None
     progress: str
+    profile: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -93,18 +95,20 @@ def run_frames(options: RunOptions) -> RunResult:
     )
     if options.progress not in STYLES:
         raise UsageError(f"unknown progress style {options.progress!r}: use {', '.join(STYLES)}")
-    if options.json_file is not None:
-        _check_json_file(options.json_file, frames)
+    _check_side_files(options, frames)
     model = load_model(options.model)
     set_threads(options.threads)
     engine = _engine(options, model, settings)
     _sweep(frames)
     began = time.perf_counter()
-    with reporter(options.progress, len(frames)) as told:
-        reports = tuple(_one(engine, frame, told) for frame in frames)
+    trace = Trace() if options.profile is not None else None
+    with reporter(options.progress, len(frames)) as told, recording(trace):
+        reports = _upscale(engine, frames, told)
     result = RunResult(model.label, engine.choice, time.perf_counter() - began, reports)
     if options.json_file is not None:
         write_json(options.json_file, result.document())
+    if options.profile is not None and trace is not None:
+        trace.write(options.profile, "--profile")
     return result
 
 
@@ -113,18 +117,20 @@ def _engine(options: RunOptions, model: ModelFile, settings: Settings) -> Engine
     return Engine(model, session, settings)
 
 
-def _one(engine: Engine, frame: Frame, told: Reporter) -> FrameReport:
-    """One frame; its failure becomes a report."""
-    began = time.perf_counter()
-    try:
-        report = engine.upscale(frame.source, frame.result, told.advance)
-    except FrameError as error:
-        report = FrameReport(frame.source, frame.result, "failed", time.perf_counter() - began, message=str(error))
-    except MemoryError:
-        message = f"{frame.source}: not enough memory for this plate; a lower --max-side refuses such plates at once"
-        report = FrameReport(frame.source, frame.result, "failed", time.perf_counter() - began, message=message)
-    told.finish(describe(report), report.status == "failed")
-    return report
+def _upscale(engine: Engine, frames: list[Frame], told: Reporter) -> tuple[FrameReport, ...]:
+    """All frames; what is told of them goes up only, though the next is begun before the last is finished."""
+    reports: list[FrameReport] = []
+
+    def finished(report: FrameReport) -> None:
+        reports.append(report)
+        told.finish(describe(report), report.status == "failed")
+
+    def progress(index: int, fraction: float) -> None:
+        if index == len(reports):
+            told.advance(fraction)
+
+    engine.upscale_all([(frame.source, frame.result) for frame in frames], finished, progress)
+    return tuple(reports)
 
 
 def describe(report: FrameReport) -> str:
@@ -165,8 +171,18 @@ def parse_layers(texts: tuple[str, ...]) -> dict[str, Method]:
     return layers
 
 
-def _check_json_file(path: Path, frames: list[Frame]) -> None:
-    named = os.path.realpath(path)
-    if any(named in (os.path.realpath(frame.source), os.path.realpath(frame.result)) for frame in frames):
-        raise UsageError(f"--json {path}: would overwrite a plate")
-    check_json_file(path)
+def _check_side_files(options: RunOptions, frames: list[Frame]) -> None:
+    """Refuse files beside the results that could not be written in the end, or would overwrite something."""
+    given = {"--json": options.json_file, "--profile": options.profile}
+    named = {option: os.path.realpath(path) for option, path in given.items() if path is not None}
+    if not named:
+        return
+    plates = {os.path.realpath(path) for frame in frames for path in (frame.source, frame.result)}
+    for option, path in given.items():
+        if path is None:
+            continue
+        if named[option] in plates:
+            raise UsageError(f"{option} {path}: would overwrite a plate")
+        check_json_file(path, option)
+    if len(named) > len(set(named.values())):
+        raise UsageError(f"--profile {options.profile}: is the file of --json: name another")

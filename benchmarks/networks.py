@@ -16,6 +16,7 @@ from benchmarks.rounds import Contestant, Skipped
 from deepupscale.devices import cpu_precisions
 from deepupscale.errors import DeepUpscaleError, ModelError
 from deepupscale.model_file import ModelFile
+from deepupscale.openvino_core import openvino_core
 from deepupscale.session import Tensor, open_session
 
 SECTION = "network, one plate"
@@ -96,7 +97,7 @@ def multiply_adds(model: ModelFile, shape: tuple[int, ...]) -> int:
     """Multiply-adds of the graph's convolutions for an input of this shape."""
     import openvino as ov
 
-    graph = ov.Core().read_model(model.data)
+    graph = openvino_core().read_model(model.data)
     graph.reshape(ov.PartialShape(list(shape)))
     total = 0
     for op in graph.get_ops():

@@ -27,6 +27,7 @@ from benchmarks.synthetic_plate import SyntheticPlate
 from deepupscale.devices import cpu_precisions
 from deepupscale.errors import DeepUpscaleError
 from deepupscale.model_file import ModelFile, load_model
+from deepupscale.openvino_core import openvino_core
 from deepupscale.session import Tensor, open_session
 
 SECTION = "peers"
@@ -202,7 +203,7 @@ def _parameters(model: ModelFile) -> int:
     """Weights of the graph's convolutions, biases included."""
     import openvino as ov
 
-    graph: Any = ov.Core().read_model(model.data)
+    graph = openvino_core().read_model(model.data)
     constants = (op for op in graph.get_ops() if op.get_type_name() == "Constant")
     return sum(int(np.prod(op.output(0).shape)) for op in constants if op.output(0).element_type == ov.Type.f32)
 

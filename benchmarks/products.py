@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.rounds import Contestant, Skipped
 from deepupscale.devices import Precision, cpu_precisions
+from deepupscale.openvino_core import openvino_core
 
 SECTION = "matrix product"
 _PRECISIONS: tuple[Precision, ...] = ("f32", "bf16")
@@ -70,7 +71,7 @@ def _openvino_product(side: int, precision: Precision, threads: int) -> Callable
     entry = ops.parameter([side, side], np.float32)
     graph = ov.Model([ops.matmul(entry, ops.constant(left.T.copy()), False, False)], [entry])
     config = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
-    request = ov.Core().compile_model(graph, "CPU", config).create_infer_request()
+    request = openvino_core().compile_model(graph, "CPU", config).create_infer_request()
 
     def turn() -> None:
         request.infer([left], share_inputs=True)

@@ -41,12 +41,13 @@ def steps(model: str | None, precision: str, begun: float) -> dict[str, tuple[fl
     step("engine", lambda: __import__("deepupscale.cli.run"))
     step("OpenVINO", lambda: __import__("openvino"))
     from deepupscale import load_model, open_session
+    from deepupscale.openvino_core import openvino_core
 
     loaded = step("model", lambda: load_model(model))
     step("session", lambda: open_session(loaded, "cpu", precision))
     import openvino as ov
 
-    core: Any = ov.Core()
+    core = openvino_core()
     config = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32", "PERFORMANCE_HINT": "LATENCY"}
 
     def compiled() -> Any:

@@ -29,6 +29,7 @@ from deepupscale.caches import caches_here
 from deepupscale.devices import Precision
 from deepupscale.errors import DeepUpscaleError
 from deepupscale.model_file import ModelFile, load_model
+from deepupscale.openvino_core import openvino_core
 from deepupscale.session import float_precisions
 from deepupscale.tiling import ACTIVATION_BYTES, Network, plan
 
@@ -101,8 +102,7 @@ def runner(kind: Kind, shape: Shape, threads: int) -> tuple[Callable[[], None], 
     import openvino
 
     ov: Any = openvino  # its own type hints name two classes Model
-    core = ov.Core()
-    graph = core.read_model(kind.model.data)
+    graph = openvino_core().read_model(kind.model.data)
     if kind.way != "dynamic":
         graph.reshape(ov.PartialShape(list(tile.shape)))
     lower = kind.precision == "bf16"
@@ -112,7 +112,7 @@ def runner(kind: Kind, shape: Shape, threads: int) -> tuple[Callable[[], None], 
         "INFERENCE_NUM_THREADS": threads,
         **({"NUM_STREAMS": threads} if kind.way == "streams" else {"PERFORMANCE_HINT": "LATENCY"}),
     }
-    compiled = core.compile_model(graph, "CPU", config)
+    compiled = openvino_core().compile_model(graph, "CPU", config)
     requests = [compiled.create_infer_request() for _ in range(threads if kind.way == "streams" else 1)]
 
     def turn() -> None:

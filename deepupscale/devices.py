@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from deepupscale.errors import RuntimeUnavailableError
+from deepupscale.openvino_core import openvino_core
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +19,7 @@ PRECISIONS: tuple[Precision, ...] = ("f32", "bf16", "f16", "int8")
 
 def cpu_precisions() -> tuple[Precision, ...]:
     """Precisions that OpenVINO computes natively on this CPU; int8 only in graphs that are quantised to it."""
-    import openvino as ov
-
-    able = cast(list[str], ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
+    able = cast(list[str], openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"))
     names: dict[str, Precision] = {"FP32": "f32", "BF16": "bf16", "FP16": "f16", "INT8": "int8"}
     return tuple(precision for name, precision in names.items() if name in able)
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from deepupscale.errors import InferenceError, MissingExtraError, ModelError, one_line
 from deepupscale.model_file import ModelFile
+from deepupscale.openvino_core import openvino_core
 from deepupscale.session import Choice, Tensor
 
 _COMPILED_SHAPES = 4  # OpenVINO graphs kept per session, one for each tile shape
@@ -34,13 +35,10 @@ class OpenVinoSession:
     """OpenVINO on the CPU. A graph of fixed shape is compiled for each tile shape and the last few are kept."""
 
     def __init__(self, model: ModelFile, choice: Choice, threads: int) -> None:
-        import openvino as ov
-
         self.choice = choice
         self._path = model.path
-        self._core = cast(Any, ov.Core())
         try:
-            self._graph = self._core.read_model(model.data)
+            self._graph = openvino_core().read_model(model.data)
         except RuntimeError as error:
             raise ModelError(f"{model.path}: OpenVINO cannot read the graph: {one_line(str(error))[-300:]}") from None
         check_tensors(model, _openvino_channels(self._graph.inputs), _openvino_channels(self._graph.outputs))
@@ -78,7 +76,7 @@ class OpenVinoSession:
                 del self._requests[next(iter(self._requests))]
             try:
                 self._graph.reshape({name: ov.PartialShape(list(shape)) for name, shape in shapes.items()})
-                compiled = self._core.compile_model(self._graph, "CPU", self._config)
+                compiled = openvino_core().compile_model(self._graph, "CPU", self._config)
             except RuntimeError as error:
                 raise ModelError(
                     f"{self._path}: OpenVINO cannot compile the graph: {one_line(str(error))[-300:]}"
@@ -108,7 +106,7 @@ def int8_gain(clock: Callable[[], float] = time.perf_counter) -> float:
             node = op.relu(op.convolution(node, weights, [1, 1], [1, 1], [1, 1], [1, 1]))
         config = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
         graph = cast(Any, ov).Model([node], [given])
-        return cast(Any, ov.Core()).compile_model(graph, "CPU", config).create_infer_request()
+        return openvino_core().compile_model(graph, "CPU", config).create_infer_request()
 
     requests = {"f32": stack(False), "int8": stack(True)}
     fed = np.random.default_rng(1).uniform(0.0, 2.0, tile).astype(np.float32)

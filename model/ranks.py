@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import time
+import weakref
+from dataclasses import dataclass, field
 
 import torch
 import torch.distributed as dist
@@ -26,6 +28,7 @@ class Ranks:
     rank: int
     count: int
     device: torch.device
+    _handed: list[weakref.ref[torch.Tensor]] = field(default_factory=list["weakref.ref[torch.Tensor]"], compare=False)
 
     @classmethod
     def join(cls, device: str) -> Ranks:
@@ -47,7 +50,14 @@ class Ranks:
         return cls(rank, count, torch.device(f"cuda:{local}" if on_gpu else "cpu"))
 
     def leave(self) -> None:
-        """Part from the others."""
+        """Part from the others, once Gloo's threads have let go of what they were handed.
+
+        They outlive the group, and one that lets go of a tensor while Python shuts down aborts the process
+        (PyTorch 2.13).
+        """
+        given_up = time.monotonic() + _LONGEST_HOLD
+        while any(handed() is not None for handed in self._handed) and time.monotonic() < given_up:
+            time.sleep(0.001)
         if self.count > 1 and dist.is_initialized():
             dist.destroy_process_group()
 
@@ -67,8 +77,10 @@ class Ranks:
         if self.count == 1:
             return here
         flag = torch.tensor(float(here), device=self.device)
+        self._handed[:] = [weakref.ref(flag)]
         dist.all_reduce(flag, dist.ReduceOp.MAX)
         return bool(flag.item())
 
 
+_LONGEST_HOLD = 2.0  # seconds
 _ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))

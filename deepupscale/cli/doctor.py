@@ -7,13 +7,14 @@ import os
 import platform
 from dataclasses import asdict, dataclass
 from importlib import metadata
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from deepupscale import __version__
 from deepupscale.cli.output import say
 from deepupscale.devices import cpu_instruction_sets, cpu_precisions, cuda_devices
 from deepupscale.errors import DeepUpscaleError, one_line
 from deepupscale.model_file import load_model
+from deepupscale.openvino_core import openvino_core
 from deepupscale.session import choose
 
 if TYPE_CHECKING:
@@ -58,8 +59,6 @@ def examine(asked: str | None) -> Examination:
 
     What is wrong with the model is part of the finding.
     """
-    import openvino as ov
-
     try:
         model = load_model(asked)
         label, choice = model.label, choose(model)
@@ -71,7 +70,7 @@ def examine(asked: str | None) -> Examination:
         deepupscale=__version__,
         python=f"{platform.python_version()} on {platform.platform()}",
         packages={name: _version(name) for name in _PACKAGES},
-        cpu=one_line(str(cast(Any, ov.Core()).get_property("CPU", "FULL_DEVICE_NAME"))),
+        cpu=one_line(str(openvino_core().get_property("CPU", "FULL_DEVICE_NAME"))),
         cores=len(affinity(0)) if affinity else os.cpu_count() or 1,
         instruction_sets=cpu_instruction_sets(),
         cpu_precisions=cpu_precisions(),

@@ -6,12 +6,10 @@ import threading
 import time
 
 import pytest
+import torch
+import torch.distributed as dist
 
-torch = pytest.importorskip("torch")
-
-import torch.distributed as dist  # noqa: E402
-
-from model.ranks import Ranks  # noqa: E402
+from model.ranks import Ranks
 
 
 def test_it_parts_only_when_nothing_is_held_any_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -300,3 +300,35 @@ def test_menus_models_and_start(session: Session, nuke: Any, tmp_path: Path, mon
     session.menus["Nodes/Transform/DeepUpscale (as Group)"].invoke()
     assert nuke.toNode("DeepUpscale2").Class() == "Group"
     assert session.menus["Nodes/Transform/DeepUpscale"]._rest["icon"] == "DeepUpscale.png"
+
+
+@pytest.mark.parametrize("tool_set", sorted((PLUGIN / "ToolSets").rglob("*.nk")), ids=lambda p: p.stem)
+def test_a_tool_set_upscales_under_its_mask(session: Session, nuke: Any, shot: Shot, tool_set: Path) -> None:
+    nuke.scriptOpen(str(shot.script))
+    grade, old = nuke.toNode("Grade1"), nuke.toNode("DeepUpscale1")
+    settings = {name: old[name].value() for name in ("model_name", "precision", "useGPUIfAvailable")}
+    nuke.delete(old)
+    node = nuke.nodePaste(str(tool_set))
+    assert node.Class() == "DeepUpscale"
+    plate, mask = node.input(0), node.input(1)
+    assert [(each.Class(), each["label"].value()) for each in (plate, mask)] == [
+        ("Dot", "the plate"),
+        ("Dot", "the mask"),
+    ]
+    plate.setInput(0, grade)
+    constant = nuke.nodes.Constant(color=0.0, channels="rgba")
+    mask.setInput(0, constant)
+    for name, value in settings.items():
+        session.set(node[name], value)
+    session.root["frame"].setValue(1001)
+    assert finished(session, press(session, node, "upscale_frame")).error == ""
+
+    def seen() -> list[float]:
+        return [node.sample("rgba.green", x, 7) for x in range(6, 40)]
+
+    masked = seen()
+    session.set(constant["color"], 1.0)
+    full = seen()
+    session.set(node["bypass"], True)
+    assert masked == seen()
+    assert full != masked

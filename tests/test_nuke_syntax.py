@@ -13,7 +13,8 @@ pytest.importorskip("tkinter", reason="this Python has no Tcl to read scripts wi
 from nuke_standin.syntax import check
 
 TESTS = Path(__file__).resolve().parent
-FILES = sorted(p for kind in ("*.nk", "*.gizmo") for p in (TESTS.parent / "gizmos").glob(kind))
+SHIPPED = [TESTS.parent / "gizmos", TESTS.parent / "nuke_plugin" / "ToolSets"]
+FILES = sorted(p for folder in SHIPPED for kind in ("*.nk", "*.gizmo") for p in folder.rglob(kind))
 GOOD = r"""#! /usr/local/Nuke15.1v3/Nuke15.1 -nx
 version 15.1 v3
 Gizmo {
@@ -87,7 +88,8 @@ def test_what_we_ship_is_what_nuke_could_read(file: Path) -> None:
 
 
 def test_there_is_something_to_check() -> None:
-    assert any(file.name == "deepupscale_inference.nk" for file in FILES)
+    names = {file.name for file in FILES}
+    assert {"DeepUpscale.gizmo", "deepupscale_inference.nk", "Upscale_under_a_mask.nk"} <= names
 
 
 def test_a_whole_gizmo_passes() -> None:

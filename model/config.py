@@ -45,7 +45,8 @@ class DataConfig(_Part):
         held_out: Share of the pairs that is never trained on; which ones follows from their names alone.
         patch: Side of the HR patch in pixels, even.
         batch: Patches a step, over all processes.
-        importance: Share of patches drawn by intensity; the others uniformly.
+        importance: Share of patches drawn by intensity.
+        detail: Share of patches drawn by what interpolation misses; the others uniformly.
         workers: Processes that cut and augment patches; 0 for none.
         augmentation: Drawn anew for each patch.
     """
@@ -55,8 +56,15 @@ class DataConfig(_Part):
     patch: Annotated[int, Field(ge=32, le=1024, multiple_of=2)] = 192
     batch: Annotated[int, Field(ge=1, le=4096)] = 20
     importance: _Share = 0.5
+    detail: _Share = 0.0
     workers: Annotated[int, Field(ge=0, le=256)] = 1
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @model_validator(mode="after")
+    def _shares_within_one(self) -> DataConfig:
+        if self.importance + self.detail > 1.0:
+            raise ValueError(f"importance {self.importance:g} and detail {self.detail:g} must not be above 1 together")
+        return self
 
 
 class NetworkConfig(_Part):

@@ -76,7 +76,7 @@ def patches_of(
     Raises:
         StoreError: No pair is as large as a patch.
     """
-    sampler = StoreSampler(store, config.data.patch // 2, config.data.importance, pairs)
+    sampler = StoreSampler(store, config.data.patch // 2, config.data.importance, config.data.detail, pairs)
     augmentation = Augmentation(**config.data.augmentation.model_dump())
     return StorePatches(sampler, augmentation, config.seed, config.data.batch, CONTEXT, (BEAUTY, *aovs))
 

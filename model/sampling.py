@@ -2,11 +2,14 @@
 
 A place is drawn from a mixture over the *blocks* of all pairs, the squares of 32 HR pixels of the intensity tables:
 
-    P(block) = importance * area * intensity / sum(area * intensity) + (1 - importance) * area / sum(area)
+    P(block) = importance * area * intensity / sum(area * intensity)
+             + detail * area * missed / sum(area * missed)
+             + (1 - importance - detail) * area / sum(area)
 
-with the block's area in pixels and its mean compressed intensity T(max(R, G, B)), not below 0; where a dataset is
-black throughout, all draws are by area. Light sources and what they fall on are few and matter; patches that are all
-bright would bias the objective, hence the mixture. The crop's centre is uniform in the block, and the crop is then
+with the block's area in pixels, its mean compressed intensity T(max(R, G, B)), not below 0, and what interpolation
+misses there on average; where a dataset has no light, or no detail, that share goes by area. Light sources and what
+they fall on are few and matter, and so is what there is to learn from in soft pictures; patches of one sort alone would
+bias the objective, hence the mixture. The crop's centre is uniform in the block, and the crop is then
 moved into the frame.
 
 Everything is drawn from (seed, step, index) alone: any worker may make any patch, and a run that goes on at a step
@@ -19,6 +22,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +30,12 @@ from numpy.typing import NDArray
 from deepupscale.errors import StoreError
 from model.augment import Augmentation, Float32
 from model.store import Store
-from model.store_format import BEAUTY, SQUARE
+from model.store_format import BEAUTY, SQUARE, TABLES
 
 Float64 = NDArray[np.float64]
 _LR_SQUARE = SQUARE // 2
+_Way = Literal["intensity", "detail", "area"]
+_WAYS: tuple[_Way, ...] = ("intensity", "detail", "area")
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,7 @@ class StoreSampler:
         store: Where the pairs are. Kept; pickled as its path.
         side: Side of the squares in LR pixels. Pairs that are smaller are never drawn.
         importance: Share of draws that go by intensity, 0 to 1.
+        detail: Share of draws that go by what interpolation misses; with the other at most 1.
         pairs: Numbers of the pairs to draw from; all if left out.
 
     Attributes:
@@ -58,9 +65,19 @@ class StoreSampler:
         StoreError: Every pair is too small, or there is none.
     """
 
-    def __init__(self, store: Store, side: int, importance: float = 0.5, pairs: Sequence[int] | None = None) -> None:
-        if side < 1 or not 0.0 <= importance <= 1.0:
-            raise ValueError(f"side must be at least 1 and importance within 0 and 1, got {side} and {importance}")
+    def __init__(
+        self,
+        store: Store,
+        side: int,
+        importance: float = 0.5,
+        detail: float = 0.0,
+        pairs: Sequence[int] | None = None,
+    ) -> None:
+        if side < 1 or min(importance, detail) < 0.0 or importance + detail > 1.0:
+            raise ValueError(
+                f"side must be at least 1, importance and detail at least 0 and together at most 1, got {side}, "
+                f"{importance} and {detail}"
+            )
         self.store = store
         self.side = side
         asked = range(len(store)) if pairs is None else sorted(set(pairs))
@@ -68,25 +85,35 @@ class StoreSampler:
         self.left_out = len(asked) - len(self._numbers)
         if not self._numbers:
             raise StoreError(f"{store.path}: of {len(asked)} pairs none has {side} LR pixels a side")
-        weights = [self._weights(number) for number in self._numbers]
-        self._bright = np.array([float(bright.sum()) for bright, _ in weights])
-        self._areas = np.array([float(areas.sum()) for _, areas in weights])
-        self.importance = importance if self._bright.sum() > 0.0 else 0.0
+        weights = (self._weights(number) for number in self._numbers)
+        sums = [[float(each[way].sum()) for way in _WAYS] for each in weights]
+        self._sums: dict[_Way, Float64] = {way: np.array(sums)[:, column] for column, way in enumerate(_WAYS)}
+        self._shares: dict[_Way, float] = {"intensity": importance, "detail": detail}
+        for way in TABLES:
+            if not self._sums[way].sum() > 0.0:
+                self._shares[way] = 0.0
+        self._shares["area"] = 1.0 - sum(self._shares.values())
 
     def probability(self, pair: int) -> Float64:
         """Probability of each block of a pair, row by row; over all pairs they sum to 1."""
-        bright, areas = self._weights(pair)
+        weights = self._weights(pair)
         if pair not in self._numbers:
-            return np.zeros_like(areas)
-        by_light = bright / self._bright.sum() if self.importance > 0.0 else 0.0
-        return self.importance * by_light + (1.0 - self.importance) * areas / self._areas.sum()
+            return np.zeros_like(weights["area"])
+        ways = [way for way in _WAYS if self._shares[way] > 0.0]
+        return sum((self._shares[way] * weights[way] / self._sums[way].sum() for way in ways), np.zeros(()))
 
     def draw(self, rng: np.random.Generator) -> Place:
         """One place."""
-        by_light = rng.random() < self.importance
-        number = self._numbers[_choose(self._bright if by_light else self._areas, rng)]
-        bright, areas = self._weights(number)
-        row, column = divmod(_choose((bright if by_light else areas).ravel(), rng), areas.shape[1])
+        chance = rng.random()
+        way: _Way = "area"
+        for name in TABLES:
+            if chance < self._shares[name]:
+                way = name
+                break
+            chance -= self._shares[name]
+        number = self._numbers[_choose(self._sums[way], rng)]
+        weights = self._weights(number)[way]
+        row, column = divmod(_choose(weights.ravel(), rng), weights.shape[1])
         width, height = self.store.pairs[number].size
         y, x = (
             int(rng.integers(_LR_SQUARE * at, min(_LR_SQUARE * (at + 1), length))) - self.side // 2
@@ -94,13 +121,15 @@ class StoreSampler:
         )
         return Place(number, min(max(y, 0), height - self.side), min(max(x, 0), width - self.side))
 
-    def _weights(self, number: int) -> tuple[Float64, Float64]:
-        """Per block of a pair: area times intensity, and area in HR pixels."""
-        table = np.maximum(self.store.intensity(number).astype(np.float64), 0.0)
+    def _weights(self, number: int) -> dict[_Way, Float64]:
+        """Per block of a pair: area times intensity, area times what is missed, and area, in HR pixels."""
         height, width = self.store.pairs[number].shape("hr")
         sides = [np.minimum(SQUARE, length - SQUARE * np.arange(-(-length // SQUARE))) for length in (height, width)]
         areas = np.outer(*sides).astype(np.float64)
-        return table * areas, areas
+        weights: dict[_Way, Float64] = {"area": areas}
+        for name in TABLES:
+            weights[name] = np.maximum(self.store.table(number, name).astype(np.float64), 0.0) * areas
+        return weights
 
 
 def split(store: Store, held_out: float) -> tuple[list[int], list[int]]:

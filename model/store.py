@@ -29,11 +29,12 @@ from model.store_format import (
     Level,
     PairEntry,
     Plane,
+    TableName,
     Tiles,
     digest,
-    intensity_key,
-    intensity_shape,
-    intensity_table,
+    table_key,
+    table_shape,
+    tables,
     tile_key,
 )
 
@@ -167,19 +168,19 @@ class Store:
         with self._begin() as transaction:
             return self._assembled(transaction, entry, level, self._number(field), (0, height, 0, width))
 
-    def intensity(self, pair: int) -> NDArray[np.float16]:
-        """The pair's intensity table: mean T(max(R, G, B)) in squares of 32 HR pixels, row by row."""
+    def table(self, pair: int, name: TableName) -> NDArray[np.float16]:
+        """A table of the pair, row by row in squares of 32 HR pixels: see :mod:`model.store_format`."""
         entry = self.pairs[pair]
-        shape = intensity_shape(entry)
+        shape = table_shape(entry)
         with self._begin() as transaction:
-            data = self._value(transaction, intensity_key(entry.slot), 2 * shape[0] * shape[1], entry)
+            data = self._value(transaction, table_key(entry.slot, name), 2 * shape[0] * shape[1], entry)
             table = np.frombuffer(data, "<f2").reshape(shape).astype(np.float16)
         if not np.isfinite(table).all():
-            raise StoreError(f"{self.path}: the intensity table of {entry.name} is damaged: pack it again")
+            raise StoreError(f"{self.path}: the {name} table of {entry.name} is damaged: pack it again")
         return table
 
     def verify(self, told: Callable[[str], None] | None = None) -> None:
-        """Read every value: digests, what the tiles repeat of their neighbours, intensity tables, nothing left over.
+        """Read every value: digests, what the tiles repeat of their neighbours, tables, nothing left over.
 
         Holds one pair in memory.
 
@@ -194,21 +195,23 @@ class Store:
         for number, entry in enumerate(self.pairs):
             if told is not None:
                 told(entry.name)
+            colour: dict[Level, Plane] = {}
             for level in LEVELS:
                 planes = {field.name: self.plane(number, level, field.name) for field in self.fields}
                 if digest(planes, self.fields) != (entry.lr if level == "lr" else entry.hr):
                     raise StoreError(
                         f"{self.path}: the {level.upper()} pixels of {entry.name} are damaged: pack it again"
                     )
+                colour[level] = planes[BEAUTY]
                 tiles = Tiles.of(entry, level, description.tile, description.margin)
                 for index, field in enumerate(self.fields):
                     self._verify_tiles(entry, level, index, tiles, planes[field.name])
                 keys += tiles.rows * tiles.columns * len(self.fields)
-            # The table is no part of the digest: another machine's logarithm may round its last bit otherwise.
-            table = intensity_table(planes[BEAUTY])  # of HR, the last level
-            if not np.allclose(self.intensity(number), table, rtol=2e-3, atol=1e-6):
-                raise StoreError(f"{self.path}: the intensity table of {entry.name} is damaged: pack it again")
-            keys += 1
+            # Tables are no part of the digest: another machine's logarithm may round its last bit otherwise.
+            for name, expected in tables(colour["lr"], colour["hr"]).items():
+                if not np.allclose(self.table(number, name), expected, rtol=2e-3, atol=1e-6):
+                    raise StoreError(f"{self.path}: the {name} table of {entry.name} is damaged: pack it again")
+                keys += 1
         if self._opened().entries() != keys:
             raise StoreError(f"{self.path}: holds {self._opened().entries()} values where its description knows {keys}")
 

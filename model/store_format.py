@@ -4,6 +4,7 @@ A store is a folder with one LMDB file, ``data.mdb``, in which lie
 
     meta                                 the description, one JSON document (:class:`Description`)
     <slot>/intensity                     the pair's intensity table (:func:`intensity_table`)
+    <slot>/detail                        the pair's detail table (:func:`detail_table`)
     <slot>/<lr|hr>/<field>/<row>.<column>    one tile of one field: raw values, (height, width, channels), row by row
 
 with slot, field, row and column as decimal numbers. Values are little-endian and not compressed: light as *linear*
@@ -31,10 +32,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from deepupscale.errors import StoreError
 from deepupscale.fields import Kind
 from deepupscale.range_compression import RangeCompression
+from deepupscale.resample import double, kernel_radius, pad
 
-VERSION = 1
+VERSION = 2
 TILE, MARGIN = 512, 128  # HR pixels
-SQUARE = 32  # HR pixels a side of the squares that the intensity table has means of
+SQUARE = 32  # HR pixels a side of the squares that the tables have means of
 BEAUTY = "rgb"
 DATA_FILE = "data.mdb"
 META_KEY = b"meta"
@@ -42,6 +44,8 @@ LARGEST_META = 128 << 20  # bytes
 
 Level = Literal["lr", "hr"]
 LEVELS: tuple[Level, Level] = ("lr", "hr")
+TableName = Literal["intensity", "detail"]
+TABLES: tuple[TableName, ...] = ("intensity", "detail")
 Plane = NDArray[Any]
 Box = tuple[int, int, int, int]  # top, bottom, left, right; bottom and right exclusive
 
@@ -57,6 +61,7 @@ DTYPE_OF_KIND: Mapping[Kind, Literal["half", "float"]] = {
 CHANNELS_OF_KIND: Mapping[Kind, int] = {Kind.UNIT_VECTOR: 3, Kind.MOTION: 2}
 
 _CURVE = RangeCompression()
+_CUBIC = "cubic"  # what the network corrects
 
 
 class _Strict(BaseModel):
@@ -121,7 +126,7 @@ class Description(_Strict):
     """The whole document."""
 
     format: Literal["deepupscale-store"] = "deepupscale-store"
-    version: Literal[1] = VERSION
+    version: Literal[2] = VERSION
     dataset: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     """The dataset's id (:func:`dataset_id`)."""
     tile: int = Field(ge=64, le=4096, multiple_of=2)
@@ -264,13 +269,13 @@ def tile_key(slot: int, level: Level, field: int, row: int, column: int) -> byte
     return f"{slot:08d}/{level}/{field:02d}/{row:04d}.{column:04d}".encode()
 
 
-def intensity_key(slot: int) -> bytes:
-    """Key of a pair's intensity table."""
-    return f"{slot:08d}/intensity".encode()
+def table_key(slot: int, table: TableName) -> bytes:
+    """Key of a table of a pair."""
+    return f"{slot:08d}/{table}".encode()
 
 
-def intensity_shape(pair: PairEntry) -> tuple[int, int]:
-    """Rows and columns of a pair's intensity table; squares at the bottom and right may be cut off by the frame."""
+def table_shape(pair: PairEntry) -> tuple[int, int]:
+    """Rows and columns of a pair's tables; squares at the bottom and right may be cut off by the frame."""
     height, width = pair.shape("hr")
     return -(-height // SQUARE), -(-width // SQUARE)
 
@@ -284,8 +289,33 @@ def intensity_table(hr: Plane) -> NDArray[np.float16]:
     Returns:
         (ceil(height / 32), ceil(width / 32)) half.
     """
-    bright = _CURVE.compress(hr.max(axis=2))
-    down, across = range(0, bright.shape[0], SQUARE), range(0, bright.shape[1], SQUARE)
-    sums = np.add.reduceat(np.add.reduceat(bright.astype(np.float64), down, axis=0), across, axis=1)
-    areas = np.outer(*(np.diff([*starts, end]) for starts, end in zip((down, across), bright.shape, strict=True)))
+    return _means(_CURVE.compress(hr.max(axis=2)))
+
+
+def detail_table(lr: Plane, hr: Plane) -> NDArray[np.float16]:
+    """What cubic interpolation of LR misses of HR: mean absolute difference in the compressed range, over squares.
+
+    Args:
+        lr: (height, width, 3), scene-linear, finite.
+        hr: The same at twice the size.
+
+    Returns:
+        As :func:`intensity_table`.
+    """
+    margin = kernel_radius(_CUBIC)
+    padded = pad(_CURVE.compress(lr.astype(np.float32)), margin, margin, margin, margin)
+    missed = np.abs(double(padded, margin, _CUBIC) - _CURVE.compress(hr.astype(np.float32)))
+    return _means(missed.mean(axis=2))
+
+
+def tables(lr: Plane, hr: Plane) -> dict[TableName, NDArray[np.float16]]:
+    """All tables of a pair, by name."""
+    return {"intensity": intensity_table(hr), "detail": detail_table(lr, hr)}
+
+
+def _means(values: Plane) -> NDArray[np.float16]:
+    """Mean over squares of 32 pixels."""
+    down, across = range(0, values.shape[0], SQUARE), range(0, values.shape[1], SQUARE)
+    sums = np.add.reduceat(np.add.reduceat(values.astype(np.float64), down, axis=0), across, axis=1)
+    areas = np.outer(*(np.diff([*starts, end]) for starts, end in zip((down, across), values.shape, strict=True)))
     return (sums / areas).astype(np.float16)

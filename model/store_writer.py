@@ -37,8 +37,8 @@ from model.store_format import (
     check_fields,
     dataset_id,
     digest,
-    intensity_key,
-    intensity_table,
+    table_key,
+    tables,
     tile_key,
 )
 
@@ -135,7 +135,8 @@ class StoreWriter:
             tiles = Tiles.of(entry, level, self.tile, self.margin)
             for number, field in enumerate(self.fields):
                 self._put_tiles(entry.slot, level, number, tiles, planes[field.name].astype(field.stored, copy=False))
-        self._put(intensity_key(entry.slot), intensity_table(hr[BEAUTY]).astype("<f2").tobytes())
+        for table, values in tables(lr[BEAUTY], hr[BEAUTY]).items():
+            self._put(table_key(entry.slot, table), values.astype("<f2").tobytes())
         self._seen.add(entry.order)
         self._entries.append(entry)
         return entry

@@ -15,6 +15,7 @@ pytest.importorskip("lmdb")
 from deepupscale.errors import StoreError
 from deepupscale.range_compression import RangeCompression
 from model.augment import Augmentation
+from model.baselines import BASELINES
 from model.sampling import Place, StorePatches, StoreSampler, split
 from model.store import Store
 
@@ -40,36 +41,39 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return Store(make_store(tmp_path_factory.mktemp("stores") / "lit", pairs, tile=64, margin=16))
 
 
-def expected(store: Store, importance: float) -> list[np.ndarray]:
+def expected(store: Store, importance: float, detail: float) -> list[np.ndarray]:
     """The documented probability, worked out from the pixels."""
-    areas, lights = [], []
+    areas, lights, details = [], [], []
     for number in (0, 1, 3):
-        bright = np.maximum(CURVE.compress(store.plane(number, "hr").max(axis=2)), 0.0)
+        hr = store.plane(number, "hr").astype(np.float32)
+        bright = np.maximum(CURVE.compress(hr.max(axis=2)), 0.0)
+        plain = BASELINES["bicubic-compressed"](store.plane(number, "lr").astype(np.float32))
+        missed = np.abs(CURVE.compress(plain) - CURVE.compress(hr)).mean(axis=2)
         rows, columns = range(0, bright.shape[0], 32), range(0, bright.shape[1], 32)
-        blocks = [[bright[y : y + 32, x : x + 32] for x in columns] for y in rows]
-        areas.append(np.array([[block.size for block in row] for row in blocks], float))
-        lights.append(np.array([[block.sum() for block in row] for row in blocks]))
-    whole_area, whole_light = sum(a.sum() for a in areas), sum(light.sum() for light in lights)
-    return [
-        importance * light / whole_light + (1.0 - importance) * area / whole_area
-        for area, light in zip(areas, lights, strict=True)
-    ]
+        for picture, sums in ((np.ones_like(bright), areas), (bright, lights), (missed, details)):
+            sums.append(np.array([[picture[y : y + 32, x : x + 32].sum() for x in columns] for y in rows]))
+    ways = ((importance, lights), (detail, details), (1.0 - importance - detail, areas))
+    parts = [[share * block / sum(each.sum() for each in way) for block in way] for share, way in ways]
+    return [np.sum(each, axis=0) for each in zip(*parts, strict=True)]
 
 
-@pytest.mark.parametrize("importance", [0.0, 0.5, 1.0])
-def test_the_probability_of_a_block_is_the_documented_mixture(store: Store, importance: float) -> None:
-    sampler = StoreSampler(store, 12, importance)
+SHARES = [(0.0, 0.0), (0.5, 0.0), (1.0, 0.0), (0.0, 1.0), (0.2, 0.5)]
+
+
+@pytest.mark.parametrize(("importance", "detail"), SHARES)
+def test_the_probability_of_a_block_is_the_documented_mixture(store: Store, importance: float, detail: float) -> None:
+    sampler = StoreSampler(store, 12, importance, detail)
     assert sampler.left_out == 1
-    for number, block in zip((0, 1, 3), expected(store, importance), strict=True):
-        np.testing.assert_allclose(sampler.probability(number), block, rtol=2e-3, atol=1e-9)
+    for number, block in zip((0, 1, 3), expected(store, importance, detail), strict=True):
+        np.testing.assert_allclose(sampler.probability(number), block, rtol=2e-3, atol=2e-7)
     assert not sampler.probability(2).any()
     assert sum(sampler.probability(n).sum() for n in range(4)) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("importance", [0.0, 0.5, 1.0])
-def test_blocks_are_drawn_as_often_as_their_probability_says(store: Store, importance: float) -> None:
+@pytest.mark.parametrize(("importance", "detail"), SHARES)
+def test_blocks_are_drawn_as_often_as_their_probability_says(store: Store, importance: float, detail: float) -> None:
     """Squares of one pixel: the place is the centre, so its block is known. Chi-squared over all blocks."""
-    sampler = StoreSampler(store, 1, importance)
+    sampler = StoreSampler(store, 1, importance, detail)
     rng, count = np.random.default_rng(7), 20_000
     seen = [np.zeros(sampler.probability(n).shape) for n in range(4)]
     for _ in range(count):
@@ -110,8 +114,8 @@ def test_a_square_as_large_as_the_pair_has_one_place(store: Store) -> None:
 
 def test_a_dataset_that_is_black_throughout_is_drawn_by_area(tmp_path: Path) -> None:
     pairs = [lit_pair("a", 32, 32, {}), lit_pair("b", 32, 64, {}, ground=-1.0)]
-    sampler = StoreSampler(Store(make_store(tmp_path / "s", pairs)), 8, importance=1.0)
-    assert sampler.importance == 0.0
+    sampler = StoreSampler(Store(make_store(tmp_path / "s", pairs)), 8, importance=0.6, detail=0.4)
+    assert sampler.probability(0).sum() == pytest.approx(1 / 3)
     places = [sampler.draw(np.random.default_rng(n)).pair for n in range(600)]
     assert np.mean(places) == pytest.approx(2 / 3, abs=0.06)
 
@@ -119,9 +123,9 @@ def test_a_dataset_that_is_black_throughout_is_drawn_by_area(tmp_path: Path) -> 
 def test_squares_that_fit_nowhere_and_settings_that_cannot_be_meant_are_refused(store: Store) -> None:
     with pytest.raises(StoreError, match="of 4 pairs none has 65 LR pixels"):
         StoreSampler(store, 65)
-    for side, importance in ((0, 0.5), (8, -0.1), (8, 1.1)):
+    for side, importance, detail in ((0, 0.5, 0.0), (8, -0.1, 0.0), (8, 1.1, 0.0), (8, 0.5, -0.1), (8, 0.6, 0.5)):
         with pytest.raises(ValueError, match="importance"):
-            StoreSampler(store, side, importance)
+            StoreSampler(store, side, importance, detail)
 
 
 # --- patches ---

@@ -18,9 +18,11 @@ pytest.importorskip("lmdb")
 
 from deepupscale.errors import StoreError
 from deepupscale.fields import Kind
+from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import pad
+from model.baselines import BASELINES
 from model.store import Store
-from model.store_format import LEVELS, Tiles, intensity_table
+from model.store_format import LEVELS, TABLES, Tiles, detail_table, intensity_table
 
 SIZES = ((83, 57), (32, 32), (5, 90), (1, 1), (64, 33))  # LR, about and across tiles of 32
 
@@ -151,6 +153,19 @@ def test_the_intensity_table_is_the_mean_of_each_square() -> None:
     np.testing.assert_allclose(table, [[0.6, 0.0], [0.3, 0.0], [0.0, 0.6]], atol=1e-3)
 
 
+def test_the_detail_table_is_what_interpolation_misses() -> None:
+    ramp = np.broadcast_to(np.linspace(0.1, 0.4, 96, dtype=np.float32)[None, :, None], (64, 96, 3)).copy()
+    ramp[8, 8] = 8.0  # in the first square alone
+    lr = ramp.reshape(32, 2, 48, 2, 3).mean(axis=(1, 3))
+    table = detail_table(lr.astype(np.float16), ramp.astype(np.float16)).astype(np.float64)
+    assert table.shape == (2, 3)
+    curve = RangeCompression()
+    interpolated = curve.compress(BASELINES["bicubic-compressed"](lr.astype(np.float16).astype(np.float32)))
+    missed = np.abs(interpolated - curve.compress(ramp.astype(np.float16).astype(np.float32))).mean(axis=2)
+    np.testing.assert_allclose(table[0, 0], missed[:32, :32].mean(), rtol=1e-2)
+    assert table[0, 0] > 20.0 * np.delete(table.ravel(), 0).max()
+
+
 # --- processes ---
 
 
@@ -235,7 +250,8 @@ def test_the_id_depends_on_the_content_alone(tmp_path: Path) -> None:
     assert [pair.name for pair in second.pairs] == ["a", "b", "c"]
     for number in range(3):
         assert first.plane(number, "hr", "Z").tobytes() == second.plane(number, "hr", "Z").tobytes()
-        assert first.intensity(number).tobytes() == second.intensity(number).tobytes()
+        for name in TABLES:
+            assert first.table(number, name).tobytes() == second.table(number, name).tobytes()
 
 
 def test_whatever_changes_the_content_changes_the_id(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import lmdb
 
 from deepupscale.errors import SetupError, StoreError
 from model.store import Store
-from model.store_format import Description
+from model.store_format import TABLES, Description, TableName
 
 FIELDS = (RGB, DEPTH)
 
@@ -105,8 +105,8 @@ def test_a_damaged_header_is_refused_or_does_no_harm(folder: Path, offset: int) 
 
 
 def test_another_version_is_refused_by_its_number(folder: Path) -> None:
-    redescribe(folder, lambda found: found.update(version=2, shiny=True))
-    assert "is a store of version 2, this deepupscale reads 1" in refusal(folder)
+    redescribe(folder, lambda found: found.update(version=3, shiny=True))
+    assert "is a store of version 3, this deepupscale reads 2" in refusal(folder)
 
 
 def huge(found: dict[str, Any]) -> None:
@@ -200,7 +200,7 @@ def test_a_tile_that_is_missing_or_of_another_length_is_an_error_not_other_pixel
 
 
 @pytest.mark.parametrize("where", [0, -1], ids=["core", "margin"])
-@pytest.mark.parametrize("part", ["/lr/00/0000.0000", "/hr/01/0001.0000", "intensity"])
+@pytest.mark.parametrize("part", ["/lr/00/0000.0000", "/hr/01/0001.0000", "intensity", "detail"])
 def test_verify_finds_one_changed_byte_wherever_it_is(folder: Path, part: str, where: int) -> None:
     key = some_key(folder, part)
 
@@ -216,11 +216,12 @@ def test_verify_finds_one_changed_byte_wherever_it_is(folder: Path, part: str, w
     assert str(folder) in str(caught.value)
 
 
-def test_an_intensity_table_of_nan_is_not_sampled_by(folder: Path) -> None:
-    key = some_key(folder, "intensity")
+@pytest.mark.parametrize("name", TABLES)
+def test_a_table_of_nan_is_not_sampled_by(folder: Path, name: TableName) -> None:
+    key = some_key(folder, name)
     edit(folder, lambda edited: edited.put(key, b"\xff" * len(edited.get(key))))
-    with pytest.raises(StoreError, match="intensity table of a is damaged"):
-        Store(folder).intensity(0)
+    with pytest.raises(StoreError, match=f"{name} table of a is damaged"):
+        Store(folder).table(0, name)
 
 
 def test_verify_finds_what_nobody_knows_of(folder: Path) -> None:

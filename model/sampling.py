@@ -22,7 +22,6 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,8 +33,7 @@ from model.store_format import BEAUTY, SQUARE, TABLES
 
 Float64 = NDArray[np.float64]
 _LR_SQUARE = SQUARE // 2
-_Way = Literal["intensity", "detail", "area"]
-_WAYS: tuple[_Way, ...] = ("intensity", "detail", "area")
+_WAYS = (*TABLES, "area")
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,8 @@ class StoreSampler:
             raise StoreError(f"{store.path}: of {len(asked)} pairs none has {side} LR pixels a side")
         weights = (self._weights(number) for number in self._numbers)
         sums = [[float(each[way].sum()) for way in _WAYS] for each in weights]
-        self._sums: dict[_Way, Float64] = {way: np.array(sums)[:, column] for column, way in enumerate(_WAYS)}
-        self._shares: dict[_Way, float] = {"intensity": importance, "detail": detail}
+        self._sums: dict[str, Float64] = {way: np.array(sums)[:, column] for column, way in enumerate(_WAYS)}
+        self._shares: dict[str, float] = {"intensity": importance, "detail": detail}
         for way in TABLES:
             if not self._sums[way].sum() > 0.0:
                 self._shares[way] = 0.0
@@ -105,7 +103,7 @@ class StoreSampler:
     def draw(self, rng: np.random.Generator) -> Place:
         """One place."""
         chance = rng.random()
-        way: _Way = "area"
+        way = "area"
         for name in TABLES:
             if chance < self._shares[name]:
                 way = name
@@ -121,12 +119,12 @@ class StoreSampler:
         )
         return Place(number, min(max(y, 0), height - self.side), min(max(x, 0), width - self.side))
 
-    def _weights(self, number: int) -> dict[_Way, Float64]:
+    def _weights(self, number: int) -> dict[str, Float64]:
         """Per block of a pair: area times intensity, area times what is missed, and area, in HR pixels."""
         height, width = self.store.pairs[number].shape("hr")
         sides = [np.minimum(SQUARE, length - SQUARE * np.arange(-(-length // SQUARE))) for length in (height, width)]
         areas = np.outer(*sides).astype(np.float64)
-        weights: dict[_Way, Float64] = {"area": areas}
+        weights: dict[str, Float64] = {"area": areas}
         for name in TABLES:
             weights[name] = np.maximum(self.store.table(number, name).astype(np.float64), 0.0) * areas
         return weights

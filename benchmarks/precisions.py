@@ -30,8 +30,8 @@ from deepupscale.upscaler import Upscaler
 from export.half_session import HalfSession
 from export.verify import FLIP_LIMIT, FULL_RAMP_LIMIT, HALF_LIMIT, LIMITS, Limit, slow_ramp
 from model.contenders import double_by_tiles
-from model.pairs import read_layers
 from model.perceptual import hdr_flip
+from render.pair_files import read_rgb
 
 _CURVE = RangeCompression()
 _HEADS = ("file", "computed in", "MiB", "largest", "mean", "HDR-FLIP", "ramp", "limits", "ms a plate", "times f32", "")
@@ -90,15 +90,9 @@ def first_layer(path: Path, side: int) -> Float32:
     """The first RGB layer of a plate, scene-linear, finite; its centre of that many pixels a side at most, 0 for all.
 
     Raises:
-        UsageError: It has none.
+        PlateError: It has none, or cannot be read.
     """
-    try:
-        layers = read_layers(path)
-    except OSError as error:
-        raise UsageError(str(error)) from None
-    if not layers:
-        raise UsageError(f"{path}: has no RGB layer")
-    plane = fill_nonfinite(pad(layers[0][1], 2, 2, 2, 2))
+    plane = fill_nonfinite(pad(read_rgb(path), 2, 2, 2, 2))
     if side:
         top, left = (max(0, length - side) // 2 for length in plane.shape[:2])
         plane = plane[top : top + side, left : left + side]

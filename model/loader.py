@@ -18,12 +18,12 @@ from torch.utils.data import DataLoader, Dataset
 from deepupscale.errors import DeepUpscaleError
 from model.augment import Augmentation
 from model.config import TrainConfig
-from model.pairs import MARGIN, upsample_batch
 from model.pixel_filters import Float32
 from model.sampling import StorePatches, StoreSampler
 from model.steps import TrainingError
 from model.store import Store
 from model.store_format import BEAUTY
+from model.upsample import MARGIN, upsample_batch
 
 CONTEXT = 8  # LR pixels around a patch that a network sees: its zero padding then hardly reaches what is scored
 

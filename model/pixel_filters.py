@@ -72,18 +72,6 @@ def mitchell() -> PixelFilter:
     return PixelFilter("mitchell", 2.0, weight)
 
 
-def draw_filter(rng: np.random.Generator) -> PixelFilter:
-    """One of the four kinds at random: renders are mostly box-like relative to their own, also filtered, double."""
-    kind = rng.random()
-    if kind < 0.3:
-        return box()
-    if kind < 0.6:
-        return blackman_harris()
-    if kind < 0.85:
-        return gaussian(float(rng.uniform(0.28, 0.5)))
-    return mitchell()
-
-
 def reduce(image: Float32, taps: list[float], factor: int) -> Float32:
     """Filter and decimate, without padding.
 

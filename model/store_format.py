@@ -32,7 +32,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from deepupscale.errors import StoreError
 from deepupscale.fields import Kind
 from deepupscale.range_compression import RangeCompression
-from deepupscale.resample import double, kernel_radius, pad
+from deepupscale.resample import double, pad
+from model import upsample
 
 VERSION = 2
 TILE, MARGIN = 512, 128  # HR pixels
@@ -61,7 +62,6 @@ DTYPE_OF_KIND: Mapping[Kind, Literal["half", "float"]] = {
 CHANNELS_OF_KIND: Mapping[Kind, int] = {Kind.UNIT_VECTOR: 3, Kind.MOTION: 2}
 
 _CURVE = RangeCompression()
-_CUBIC = "cubic"  # what the network corrects
 
 
 class _Strict(BaseModel):
@@ -302,9 +302,9 @@ def detail_table(lr: Plane, hr: Plane) -> NDArray[np.float16]:
     Returns:
         As :func:`intensity_table`.
     """
-    margin = kernel_radius(_CUBIC)
-    padded = pad(_CURVE.compress(lr.astype(np.float32)), margin, margin, margin, margin)
-    missed = np.abs(double(padded, margin, _CUBIC) - _CURVE.compress(hr.astype(np.float32)))
+    context = upsample.MARGIN
+    padded = pad(_CURVE.compress(lr.astype(np.float32)), context, context, context, context)
+    missed = np.abs(double(padded, context, upsample.UPSAMPLE) - _CURVE.compress(hr.astype(np.float32)))
     return _means(missed.mean(axis=2))
 
 

@@ -15,13 +15,13 @@ from model.config import LossConfig
 from model.losses import ColourShift
 from model.metrics import psnr, sharpness
 from model.networks import Generator
-from model.pairs import MARGIN, UPSAMPLE
 from model.pixel_filters import Float32
 from model.run_folder import RunFolder
 from model.sampling import StoreSampler
 from model.scoring import mean
 from model.store import Store
 from model.store_format import BEAUTY
+from model.upsample import MARGIN, UPSAMPLE
 
 SIDE = 96  # LR pixels
 CONTEXT = 32  # LR pixels; the default network looks 27 far

@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from deepupscale.range_compression import RangeCompression
 from deepupscale.resample import double, pad
-from model.pairs import read_layers
 from model.pixel_filters import PixelFilter, blackman_harris, box, gaussian, mitchell, reduce_whole
 from model.procedural import procedural_image
 from render.coherence import Limits, difference_picture, fault, measure
+from render.pair_files import read_rgb
 
 Float32 = NDArray[np.float32]
 
@@ -66,7 +66,7 @@ def brick_wall(seed: int, width: int = 480, height: int = 270) -> Float32:
 @pytest.fixture(scope="module")
 def plate() -> Float32:
     """The committed plate, rendered by Cycles."""
-    return read_layers(PLATE)[0][1]
+    return read_rgb(PLATE)
 
 
 # ---- good pairs
@@ -90,7 +90,7 @@ def test_drawn_pictures_are_coherent(seed: int) -> None:
 @pytest.mark.shared
 def test_photographs_are_coherent(shared_folder: Path) -> None:
     for name in ("ScanLines_Carrots", "ScanLines_MtTamWest", "ScanLines_StillLife", "Beachball_singlepart.0003"):
-        hr = read_layers(shared_folder / "plates" / f"{name}.exr")[0][1][:480, :640]
+        hr = read_rgb(shared_folder / "plates" / f"{name}.exr")[:480, :640]
         for pixel_filter in FILTERS:
             assert fault(measure(*pair_of(hr, pixel_filter))) == "", (name, pixel_filter.name)
 
@@ -235,7 +235,7 @@ def test_another_wall_of_the_same_bond_is_found() -> None:
 
 @pytest.mark.shared
 def test_the_next_frame_of_a_moving_shot_is_found(shared_folder: Path) -> None:
-    frames = [read_layers(shared_folder / "plates" / f"Beachball_singlepart.000{n}.exr")[0][1] for n in (2, 3, 4)]
+    frames = [read_rgb(shared_folder / "plates" / f"Beachball_singlepart.000{n}.exr") for n in (2, 3, 4)]
     height, width = (min(side) // 2 * 2 for side in zip(*(frame.shape[:2] for frame in frames), strict=True))
     first, second, third = (frame[:height, :width] for frame in frames)
     lr, _ = pair_of(first)

@@ -15,9 +15,9 @@ from deepupscale.resample import double
 from model.augment import Augmentation
 from model.loader import CONTEXT, Batch, batches, inner
 from model.pack import PackOptions, pack
-from model.pairs import MARGIN, UPSAMPLE
 from model.sampling import StorePatches, StoreSampler
 from model.store import Store
+from model.upsample import MARGIN, UPSAMPLE
 
 PAIRS = Path(__file__).with_name("pairs")
 SIDE = 24  # LR pixels

@@ -44,13 +44,6 @@ def test_psnr_of_known_errors():
     assert math.isnan(psnr(truth[:0], truth[:0]))
 
 
-def test_psnr_has_one_definition():
-    pytest.importorskip("torch")
-    from model import validation
-
-    assert validation.psnr is psnr
-
-
 # --- ssim ---
 
 

@@ -28,7 +28,7 @@ from benchmarks.stand_in import tensors_fed
 from benchmarks.synthetic_plate import SyntheticPlate
 from deepupscale.errors import DeepUpscaleError
 from deepupscale.model_file import ModelFile, load_model
-from deepupscale.plate import set_threads
+from deepupscale.threads import set_threads
 
 _PARTS = ("network", "stages", "command")
 

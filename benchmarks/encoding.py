@@ -29,10 +29,11 @@ from deepupscale import Engine, Settings, load_model, open_session
 from deepupscale.errors import DeepUpscaleError
 from deepupscale.fields import Method
 from deepupscale.passes import plan
-from deepupscale.plate import Limits, Plate, Rows, set_threads
+from deepupscale.plate import Limits, Plate, Rows
 from deepupscale.plate_writer import COMPRESSIONS, Clamped
 from deepupscale.session import Session
 from deepupscale.sinks import OutputPart, open_sink
+from deepupscale.threads import set_threads
 
 LEVELS = ("zip:1", "zip:2", "zip:6", "zip:9", "zips:1", "zips:9")
 BESIDE = ("none", "zip", "zip:1")

@@ -29,11 +29,12 @@ from deepupscale import load_model, open_session
 from deepupscale.errors import DeepUpscaleError
 from deepupscale.model_file import ModelFile
 from deepupscale.passes import plan
-from deepupscale.plate import Plate, set_threads
+from deepupscale.plate import Plate
 from deepupscale.plate_writer import PlateWriter
 from deepupscale.provenance import digest
 from deepupscale.session import Session, Tensor
 from deepupscale.sinks import OutputPart
+from deepupscale.threads import set_threads
 
 STAGES = ("decode", "network", "encode")
 

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from benchmarks.rounds import Contestant, Outcome, interleave
 from deepupscale.errors import UsageError
-from deepupscale.plate import set_threads
+from deepupscale.threads import set_threads
 from model.sources import candidates
 from model.store import Store
 

@@ -318,12 +318,6 @@ def oiio_message(source: Any, path: Path) -> str:
     return text or "no reason given by the reader"
 
 
-def set_threads(threads: int) -> None:
-    """Threads that OpenImageIO decodes and encodes with; 0 for all."""
-    oiio.attribute("threads", threads)
-    oiio.attribute("exr_threads", threads)
-
-
 @functools.cache
 def _lift_library_limits() -> None:
     """OpenImageIO's own caps count whole pictures in memory; we hold strips, and ours are checked before it opens."""

@@ -22,13 +22,14 @@ from deepupscale.model_file import ModelFile
 from deepupscale.promise import LogTransfer
 from deepupscale.resample import Float32
 from deepupscale.session import Session
+from deepupscale.threads import for_each
 from deepupscale.tiling import Network
 from deepupscale.trace import traced
 
 _CURVATURE_RADIUS = 2
 _EDGE_REACH = 3  # pixels from an edge of coverage at which colour may still overshoot because of it
 _LARGEST_FLOAT = np.float32(np.finfo(np.float32).max)
-_BAND_VALUES, _LEAST_BAND = 1 << 16, 4  # values of the plate and rows a band: its ten arrays fit a cache of 1 MiB
+_BAND_VALUES, _LEAST_BAND = 1 << 17, 4  # values of the plate and rows a band: its arrays fit a core's caches
 _LEAST_COVERAGE = np.float32(1.0 / 4096.0)  # below it a premultiplied colour has no colour to speak of
 
 
@@ -111,10 +112,13 @@ class Upscaler:
         rows, columns, channels = near.shape[0] - 2 * self._reach, near.shape[1] - 2 * self._reach, near.shape[2]
         out = resample.empty(2 * rows, 2 * columns, channels)
         band = max(_LEAST_BAND, _BAND_VALUES // (columns * channels))
-        for top in range(0, rows, band):
+
+        def expand(top: int) -> None:
             bottom = min(top + band, rows)
             part = None if correction is None else correction[2 * top : 2 * bottom]
             self._expand_band(near[top : bottom + 2 * self._reach], part, out[2 * top : 2 * bottom])
+
+        for_each(expand, range(0, rows, band))
         return out
 
     def _expand_band(self, near: Float32, correction: Float32 | None, out: Float32) -> None:

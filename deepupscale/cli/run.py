@@ -17,9 +17,10 @@ from deepupscale.errors import UsageError
 from deepupscale.fields import Method
 from deepupscale.frames import Frame, plan_frames
 from deepupscale.model_file import ModelFile, load_model
-from deepupscale.plate import Limits, set_threads
+from deepupscale.plate import Limits
 from deepupscale.session import Choice, open_session
 from deepupscale.temporary import sweep_stale
+from deepupscale.threads import set_threads
 from deepupscale.trace import Trace, recording
 
 log = logging.getLogger(__name__)

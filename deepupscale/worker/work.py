@@ -14,10 +14,10 @@ from deepupscale.errors import CancelledError, InferenceError, PlateError, Usage
 from deepupscale.exr_header import read_headers
 from deepupscale.model_file import ModelFile, load_model
 from deepupscale.passes import Cancelled, Progress
-from deepupscale.plate import set_threads
 from deepupscale.runtimes import OpenVinoSession
 from deepupscale.session import Session, open_session
 from deepupscale.temporary import sweep_stale
+from deepupscale.threads import set_threads
 from deepupscale.worker.inventory import described
 from deepupscale.worker.params import Asked, Check, Upscale
 

@@ -31,19 +31,30 @@ def weights_for(network: Generator, start: str) -> dict[str, Tensor]:
         ModelError: There is no such thing, it cannot be read, or it is of another network or shape.
         MissingExtraError: An exported model needs the package onnx.
     """
+    file = file_of(start)
+    if file.suffix.lower() == ".onnx":
+        return _exported(file, network)
+    found = load_generator(file)
+    have, want = ((each.kind, each.shape) for each in (found, network))
+    if have != want:
+        raise ModelError(f"{file}: holds the network {have[0]} {have[1]} where {want[0]} {want[1]} is wanted")
+    return found.state_dict()
+
+
+def file_of(start: str) -> Path:
+    """The file that ``start`` means, as :func:`weights_for` takes it; it may not be there.
+
+    Raises:
+        ModelError: A model of that name, or a run, that is not there or cannot be read.
+    """
     path = Path(start)
     try:
         folder = path.is_dir()
     except OSError as error:
         raise ModelError(f"start {start[:100]}: cannot be read: {error.strerror or error}") from None
     if path.suffix.lower() == ".onnx" or (is_name(start) and not folder and path.suffix.lower() != ".safetensors"):
-        return _exported(find(start), network)
-    file = snapshots.last_weights(path) if folder else path
-    found = load_generator(file)
-    have, want = ((each.kind, each.shape) for each in (found, network))
-    if have != want:
-        raise ModelError(f"{file}: holds the network {have[0]} {have[1]}, the run is of {want[0]} {want[1]}")
-    return found.state_dict()
+        return find(start)
+    return snapshots.last_weights(path) if folder else path
 
 
 def _exported(file: Path, network: Generator) -> dict[str, Tensor]:

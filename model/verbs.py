@@ -24,6 +24,7 @@ def register(app: typer.Typer) -> None:
     app.command()(train)
     app.command()(train_features)
     app.command()(prune)
+    app.command()(average)
     app.command()(evaluate)
 
 
@@ -234,6 +235,31 @@ def pruned_lines(done: Pruned, store: Path) -> list[str]:
         f"before fine-tuning the correction is {done.error:.1%} off what it was, on {pairs}",
         f"fine-tune it: deepupscale train fidelity runs/pruned {shlex.join(w for s in settings for w in ('--set', s))}",
     ]
+
+
+def average(
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .safetensors file to make.")],
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Checkpoints, run folders, model names or .onnx files.")
+    ],
+    share: Annotated[
+        list[float] | None, typer.Option(help="Of each network, in their order; equal if left out.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUT if it exists.")] = False,
+) -> None:
+    """Average the weights of networks that were trained from one another into one network.
+
+    The first must be a checkpoint or a run, whose last averaged weights are taken.
+    """
+    from deepupscale.cli.output import say
+
+    _check_packages("deepupscale average", ("safetensors", "torch"), "train")
+    from model.average import average as run_it
+
+    digests = run_it(out, models, share or [], overwrite)
+    for model, digest in zip(models, digests, strict=True):
+        say(one_line(f"{model}: {digest[:12]}"))
+    say(one_line(f"{out}: their average; deepupscale evaluate tells whether it is any good"))
 
 
 def _check_packages(what: str, modules: tuple[str, ...], extra: str) -> None:

@@ -55,6 +55,7 @@ def test_the_table_of_kinds_is_complete() -> None:
         ("train", "docs/training.md"),
         ("train-features", "docs/training.md"),
         ("prune", "docs/training.md"),
+        ("average", "docs/training.md"),
         ("evaluate", "docs/evaluation.md"),
         ("export", "docs/export.md"),
     ],

@@ -296,15 +296,18 @@ def detail_table(lr: Plane, hr: Plane) -> NDArray[np.float16]:
     """What cubic interpolation of LR misses of HR: mean absolute difference in the compressed range, over squares.
 
     Args:
-        lr: (height, width, 3), scene-linear, finite.
+        lr: (height, width, 3), scene-linear; what is not finite counts as 0.
         hr: The same at twice the size.
 
     Returns:
         As :func:`intensity_table`.
     """
     context = upsample.MARGIN
-    padded = pad(_CURVE.compress(lr.astype(np.float32)), context, context, context, context)
-    missed = np.abs(double(padded, context, upsample.UPSAMPLE) - _CURVE.compress(hr.astype(np.float32)))
+    low, high = (
+        _CURVE.compress(np.nan_to_num(plane.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)) for plane in (lr, hr)
+    )
+    padded = pad(low, context, context, context, context)
+    missed = np.abs(double(padded, context, upsample.UPSAMPLE) - high)
     return _means(missed.mean(axis=2))
 
 

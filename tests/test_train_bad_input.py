@@ -90,11 +90,11 @@ def edit(store: Path, change: Callable[[Any], None]) -> None:
 
 def test_a_store_of_another_version(train: Train, store: Path) -> None:
     def newer(edited: Any) -> None:
-        edited.put(b"meta", json.dumps({**json.loads(edited.get(b"meta")), "version": 2}).encode())
+        edited.put(b"meta", json.dumps({**json.loads(edited.get(b"meta")), "version": 3}).encode())
 
     edit(store, newer)
     said = train(2)
-    assert f"{store}: is a store of version 2, this deepupscale reads 1: pack it again" in said
+    assert f"{store}: is a store of version 3, this deepupscale reads 2: pack it again" in said
 
 
 def test_a_store_whose_file_was_cut_short(train: Train, store: Path, tmp_path: Path) -> None:

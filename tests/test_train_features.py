@@ -325,9 +325,9 @@ def test_a_store_that_is_not_there_or_of_another_version_is_refused(
     assert_one_line(capsys, "gone: there is no such store: make it with deepupscale pack")
     later = planted(tmp_path / "later", side=32)
     with lmdb.open(str(later), map_size=1 << 28, lock=False) as environment, environment.begin(write=True) as edited:
-        edited.put(b"meta", json.dumps({**json.loads(edited.get(b"meta") or b""), "version": 2}).encode())
+        edited.put(b"meta", json.dumps({**json.loads(edited.get(b"meta") or b""), "version": 3}).encode())
     assert invoke(["train-features", str(later), out]) == 2
-    assert_one_line(capsys, "is a store of version 2, this deepupscale reads 1: pack it again")
+    assert_one_line(capsys, "is a store of version 3, this deepupscale reads 2: pack it again")
 
 
 @pytest.mark.parametrize("package", ["lmdb", "safetensors", "tensorboard", "torch", "yaml"])

@@ -158,7 +158,7 @@ class Draw:
         return _CURVE.compress(linear + shift) if self.shift_domain == "linear" else _CURVE.compress(linear) + shift
 
     def light(self, linear: NDArray[Any]) -> Float32:
-        """The beauty moved, permuted and exposed; still scene-linear. What comes before a degradation."""
+        """The beauty moved, permuted and exposed; still scene-linear."""
         return self.permuted(self.moved(linear, Kind.COLOUR), Kind.COLOUR) * np.float32(self.gain)
 
     def _picture(self, planes: Planes, kinds: Mapping[str, Kind]) -> dict[str, Float32]:

@@ -107,6 +107,7 @@ class WeightsConfig(_Part):
     """Weights of the terms; the defaults are those of the 2020 paper, which knows the first four.
 
     Attributes:
+        checkerboard: See `model.losses.checkerboard`.
         ms_ssim: See `model.losses.ms_ssim`; five scales from patches of 176 pixels, fewer below.
         hdr_flip: See `model.losses.hdr_flip`.
     """
@@ -115,6 +116,7 @@ class WeightsConfig(_Part):
     colour_shift: _Weight = 5.0
     feature: _Weight = 0.1
     adversarial: _Weight = 0.0005
+    checkerboard: _Weight = 0.0
     ms_ssim: _Weight = 0.0
     hdr_flip: _Weight = 0.0
 

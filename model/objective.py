@@ -19,6 +19,7 @@ from model.losses import (
     OwnFeatures,
     Total,
     Vgg,
+    checkerboard,
     feature_distance,
     frozen,
     ms_ssim,
@@ -64,6 +65,8 @@ class Objective:
             if self._features is None and real is not None:
                 terms["feature"] = feature_distance(fake.features, real.features)
             terms["adversarial"] = self.adversarial.generator(fake.logits, None if real is None else real.logits)
+        if combine.wants("checkerboard"):
+            terms["checkerboard"] = checkerboard(sr, batch.hr)
         if combine.wants("ms_ssim"):
             terms["ms_ssim"] = ms_ssim(sr, batch.hr)
         if combine.wants("hdr_flip"):

@@ -301,7 +301,7 @@ def test_pictures_and_settings_that_cannot_be_are_refused() -> None:
 
 def test_the_optional_terms_are_off_and_the_paper_has_its_four() -> None:
     weights = WeightsConfig().model_dump()
-    assert weights == {**PAPER_WEIGHTS, "ms_ssim": 0.0, "hdr_flip": 0.0}
+    assert weights == {**PAPER_WEIGHTS, "checkerboard": 0.0, "ms_ssim": 0.0, "hdr_flip": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -342,9 +342,9 @@ def two_steps(store: Path, *more: str) -> TrainConfig:
     return load("default", [*tiny, *more])
 
 
-def test_a_run_learns_from_both_optional_terms_in_both_stages(store: Path, tmp_path: Path) -> None:
+def test_a_run_learns_from_the_optional_terms_in_both_stages(store: Path, tmp_path: Path) -> None:
     stages = ("pretrain", "gan")
-    both = [f"{stage}.weights.{name}=0.5" for stage in stages for name in ("ms_ssim", "hdr_flip")]
+    both = [f"{stage}.weights.{name}=0.5" for stage in stages for name in ("checkerboard", "ms_ssim", "hdr_flip")]
     ends: dict[str, dict[str, Tensor]] = {}
     for name, more in (("with", both), ("without", [])):
         progress = train(two_steps(store, *more), tmp_path / name, device="cpu")
@@ -352,7 +352,7 @@ def test_a_run_learns_from_both_optional_terms_in_both_stages(store: Path, tmp_p
         ends[name] = snapshots.read(snapshots.steps(tmp_path / name / "checkpoints")[-1])[0]["generator"]
         lines = [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
         figures = [line for line in lines if line["kind"] == "train"][-1]
-        assert ({"ms_ssim", "hdr_flip"} <= set(figures)) == (name == "with")
+        assert ({"checkerboard", "ms_ssim", "hdr_flip"} <= set(figures)) == (name == "with")
         if name == "with":
             parts = {term: figures[term] for term in WeightsConfig.model_fields}
             stage = two_steps(store, *more).gan

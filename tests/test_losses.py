@@ -15,6 +15,7 @@ from model.losses import (  # noqa: E402
     Fidelity,
     HdrFlipLoss,
     adversarial,
+    checkerboard,
     ms_ssim,
     r1,
 )
@@ -235,6 +236,30 @@ def test_r1_is_the_squared_slope_and_can_be_learnt_from():
     assert slope.grad.item() == pytest.approx(6.0 / 48.0)
 
 
+def test_checkerboard_has_its_known_values():
+    truth = fine_grain(2, 3, 40, 36)
+    brighter = truth.clone()
+    brighter[:, :, ::2, ::2] += 0.04
+    assert checkerboard(truth, truth).item() == 0.0
+    assert checkerboard(brighter, truth).item() == pytest.approx(0.375 * 0.04, rel=1e-4)
+    assert checkerboard(truth + 0.3, truth).item() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_checkerboard_counts_a_pattern_and_not_noise():
+    truth = torch.zeros(1, 3, 128, 128)
+    noise = 0.01 * torch.randn(truth.shape, generator=torch.Generator().manual_seed(2))
+    striped = noise.clone()
+    striped[:, :, ::2] += 0.005
+    assert checkerboard(striped, truth) > 4.0 * checkerboard(noise, truth)
+    assert (striped - truth).abs().mean() < 1.1 * (noise - truth).abs().mean()
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 7, 8), (1, 3, 8, 7), (1, 3, 0, 8), (3, 8, 8)])
+def test_checkerboard_refuses_odd_sides(shape):
+    with pytest.raises(ValueError, match="even sides"):
+        checkerboard(torch.zeros(shape), torch.zeros(shape))
+
+
 def test_ms_ssim_is_zero_for_the_truth_and_grows_with_noise():
     truth = fine_grain(1, 3, 48, 44)
     losses = [ms_ssim(truth + amount * torch.randn_like(truth), truth).item() for amount in (0.0, 0.1, 0.4)]
@@ -255,6 +280,7 @@ def test_ms_ssim_is_zero_for_the_truth_and_grows_with_noise():
         *(lambda a, b, f=f: whole_shift(f, 0.7, "compressed")(a, b) for f in FILTERS),
         *(lambda a, b, kind=kind: Adversarial(kind).generator(a, b) for kind in KINDS),
         *(lambda a, b, kind=kind: Adversarial(kind).discriminator(a, b) for kind in KINDS),
+        checkerboard,
     ],
 )
 def test_gradients_are_those_of_the_values(term):
@@ -288,6 +314,7 @@ def test_gradients_through_linear_light_are_those_of_the_values(make):
         *(lambda a, b, p=p: whole_shift(p[0], 1.0, p[1])(a, b) for p in SHIFTS),
         *(lambda a, b, k=k: Adversarial(k).generator(a, b) for k in KINDS),
         *(lambda a, b, k=k: Adversarial(k).discriminator(a, b) for k in KINDS),
+        checkerboard,
         ms_ssim,
         HdrFlipLoss(),
     ],

@@ -1,6 +1,7 @@
 """Loss terms, one module each, and their weighted sum. All take the compressed range and compute in float32."""
 
 from model.losses.adversarial import Adversarial, r1
+from model.losses.checkerboard import checkerboard
 from model.losses.colour_shift import ColourShift
 from model.losses.features import FeatureLoss, FeatureSource, OwnFeatures, Vgg, feature_distance, frozen
 from model.losses.fidelity import Fidelity
@@ -20,6 +21,7 @@ __all__ = [
     "OwnFeatures",
     "Total",
     "Vgg",
+    "checkerboard",
     "feature_distance",
     "frozen",
     "ms_ssim",

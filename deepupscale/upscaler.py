@@ -6,7 +6,7 @@ largest second difference among the 25 compressed pixels around. Interpolation i
 there is nothing to correct there, and rounding inside the graph leaves no bands on a smooth ramp; a flat area stays
 flat; and no model can throw a value far from what its neighbourhood holds. Beside a step, half of the second difference
 is half of the step, all that a correction can be worth there: the bound costs the default model no PSNR
-(``docs/default-model.md``).
+(``docs/shipped-models.md``).
 """
 
 from __future__ import annotations

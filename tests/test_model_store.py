@@ -121,8 +121,8 @@ def test_an_unknown_name_lists_the_names_and_suggests_the_nearest(studio: Studio
     put(tiny_model, folder / "hero.onnx", folder / "soft.onnx", folder / ".hidden.onnx", folder / "hero.txt")
     said = refusal("HERO2")
     assert "did you mean hero?" in said
-    assert said.endswith("there are default, hero, soft")
-    assert [entry.name for entry in listed()] == ["default", "hero", "soft"]
+    assert said.endswith("there are default, default-gan, hero, soft")
+    assert [entry.name for entry in listed()] == ["default", "default-gan", "hero", "soft"]
     assert "did you mean" not in refusal("zzzzzz")
 
 
@@ -130,7 +130,7 @@ def test_a_long_list_of_names_is_cut(studio: Studio) -> None:
     (folder,) = studio("a")
     for i in range(40):
         (folder / f"m{i:02d}.onnx").touch()
-    assert refusal("zzzzzz").endswith("m10 and 29 more")
+    assert refusal("zzzzzz").endswith("m09 and 30 more")
 
 
 def test_a_missing_folder_is_a_warning_and_part_of_the_error(
@@ -168,7 +168,7 @@ def test_a_folder_of_the_list_may_be_named_twice_or_be_the_packages_own(studio: 
     own = str(default_model_path().parent)
     studio("a", extra=(str(folder), str(folder.parent / "link"), own))
     assert [each.path for each in scan().folders] == [folder, Path(own)]
-    assert [(each.name, each.copies) for each in listed()] == [("default", ()), ("hero", ())]
+    assert [(each.name, each.copies) for each in listed()] == [("default", ()), ("default-gan", ()), ("hero", ())]
 
 
 # ---- two of one name
@@ -247,8 +247,7 @@ def test_another_default_clashes_by_name_and_changes_no_default(studio: Studio, 
     assert load_model().path == default_model_path()
     put(default_model_path(), folder / "default.onnx")
     assert find("default") == folder / "default.onnx"
-    (entry,) = listed()
-    assert entry.default
+    assert [(entry.name, entry.default) for entry in listed()] == [("default", True), ("default-gan", False)]
 
 
 # ---- broken files
@@ -287,7 +286,7 @@ def test_broken_files_are_listed_with_their_reason_and_stop_nobody(
     for name, reason in reasons.items():
         assert reason in problems[name]
         assert problems[name].startswith(f"{folder / name}.onnx: ")
-    assert [entry.name for entry in listed() if entry.promise] == ["default", "hero"]
+    assert [entry.name for entry in listed() if entry.promise] == ["default", "default-gan", "hero"]
     assert load_model("hero").path == folder / "hero.onnx"
     for name in ("folder", "newer"):
         with pytest.raises(ModelError, match=reasons[name]):
@@ -360,9 +359,9 @@ def test_two_thousand_models_are_found_and_listed(studio: Studio, tiny_model: Pa
     for i in range(1, 2000):
         os.link(folder / "m0000.onnx", folder / f"m{i:04d}.onnx")
     assert find("m1999") == folder / "m1999.onnx"
-    assert "and 1989 more" in refusal("zzzz")
+    assert "and 1990 more" in refusal("zzzz")
     entries = listed()
-    assert len(entries) == 2001
+    assert len(entries) == 2002
     assert all(entry.promise for entry in entries)
 
 

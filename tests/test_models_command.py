@@ -32,10 +32,11 @@ def test_models_lists_what_there_is(command: Command, studio: Studio, tiny_model
     assert (code, err) == (0, "")
     lines = out.splitlines()
     assert lines[0].split() == ["name", "version", "task", "verified", "halo", "licence", "origin"]
-    assert lines[1].split() == ["*", "default", "1.0.0", "upscale", "f32", "bf16", "27", "Apache-2.0", "package"]
-    assert lines[2].split() == ["hero", "1", "upscale", "f32", "bf16", "3", "Apache-2.0", str(first)]
-    assert lines[3:6] == ["", "* is taken when no model is named", ""]
-    assert lines[6:] == [
+    assert lines[1].split() == ["*", "default", "1.1.0", "upscale", "f32", "bf16", "27", "Apache-2.0", "package"]
+    assert lines[2].split() == ["default-gan", "1.0.0", "upscale", "f32", "bf16", "27", "Apache-2.0", "package"]
+    assert lines[3].split() == ["hero", "1", "upscale", "f32", "bf16", "3", "Apache-2.0", str(first)]
+    assert lines[4:7] == ["", "* is taken when no model is named", ""]
+    assert lines[7:] == [
         f"broken  {second / 'cut.onnx'}: not an ONNX file, or a truncated one",
         f"clash   soft: 2 different files have that name: {first / 'soft.onnx'} and {second / 'soft.onnx'}: "
         "name one by its path",
@@ -57,7 +58,7 @@ def test_models_as_json_is_complete(command: Command, studio: Studio, tiny_model
         {"path": "/nowhere/models", "origin": "studio", "problem": "no such folder"},
         {"path": str(default_model_path().parent), "origin": "package", "problem": None},
     ]
-    cut, default, hero, *soft = found["models"]
+    cut, default, _, hero, *soft = found["models"]
     assert hero == {
         "name": "hero", "file": str(first / "hero.onnx"), "origin": "studio", "default": False, "problem": None,
         "copies": [str(second / "hero.onnx")], "clashes": [], "title": "tiny", "version": "1", "task": "upscale",
@@ -82,10 +83,10 @@ def test_what_a_promise_says_cannot_break_the_table(
     (folder / "bytes\udcff.onnx").touch()  # a name that is no UTF-8
     assert invoke(["models"]) == 0
     lines = capsys.readouterr().out.split("\n")
-    assert len(lines) == 9
+    assert len(lines) == 10
     assert all(line.isprintable() for line in lines)
-    assert lines[2].split()[:5] == ["hero", "1", "2", "upscale", "-"]
-    assert len(lines[2]) < 100 + len(str(folder))
+    assert lines[3].split()[:5] == ["hero", "1", "2", "upscale", "-"]
+    assert len(lines[3]) < 100 + len(str(folder))
     assert invoke(["models", "--json"]) == 0
     out = capsys.readouterr().out
     assert out.isascii()
@@ -129,7 +130,8 @@ def test_verbs_take_names(command: Command, studio: Studio, tiny_model: Path, pr
     code, out, err = command("run", "plate.exr", "no.exr", "--model", "heron")
     assert (code, out) == (NOTHING_RUN, "")
     assert err == (
-        "deepupscale: error: heron: there is no model of that name, did you mean hero?; there are default, hero\n"
+        "deepupscale: error: heron: there is no model of that name, did you mean hero?; "
+        "there are default, default-gan, hero\n"
     )
     assert not Path("no.exr").exists()
 

@@ -287,7 +287,7 @@ def test_menus_models_and_start(session: Session, nuke: Any, tmp_path: Path, mon
     monkeypatch.setenv("DEEPUPSCALE_MODELS", str(tmp_path))
     session.menus["Nodes/Transform/DeepUpscale"].invoke()
     node = nuke.toNode("DeepUpscale1")
-    assert node["model"].values() == ["default", "default-gan", "hero"]
+    assert node["model"].values() == ["default", "hero"]
     session.set(node["model"], "hero")
     assert node["model_name"].value() == "hero"
     session.set(node["model"], "default")

@@ -2,8 +2,7 @@
 
 Every accepted pair of a folder of ``render-pairs`` that the generator made has its HR rendered once more, alike but
 for the sampling seed. Two such renders differ by twice the variance of one, so what would know the picture without any
-noise scores 3.01 dB above the figure of the two against each other: *no upscaler can do better on this pair*, and none
-sees more than LR, whose noise is larger still. The scenes' kinds, samples and sizes are those of the manifest.
+noise scores 3.01 dB above the figure of the two against each other: no upscaler can do better on this pair.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ import argparse
 import math
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -23,10 +21,11 @@ from deepupscale.errors import DeepUpscaleError, UsageError
 from deepupscale.range_compression import RangeCompression
 from model.metrics import psnr
 from render import manifest
-from render.jobs import sampling_seed
+from render.jobs import Settings, picture_of, sampling_seed
 from render.manifest import PairRecord
 from render.multilayer import read_passes, stored
 from render.pair_files import read_rgb
+from render.pairs import RenderError
 from render.workers import JobFailedError, Worker, WorkerDiedError, find_blender
 
 CEILING = 10.0 * math.log10(2.0)  # dB from two noisy renders' figure to that of one against the picture without noise
@@ -45,32 +44,31 @@ def once_more(record: PairRecord, worker: Worker, folder: Path, threads: int) ->
         Blender's multilayer file.
 
     Raises:
-        UsageError: The pair is no generated one, or Blender cannot render it.
+        UsageError: The pair is no generated one.
+        RenderError: Blender cannot render it.
     """
     scene, render = record.scene, record.render
     try:
         asked = {name: scene[name] for name in ("kind", "seed", "index")} | {"size": list(record.size)}
-        seed = sampling_seed(int(render["seeds"][1]), record.name, 2)
-        common = {name: render[name] for name in ("samples", "denoise", "device")}
-        frame, transparent = scene["frame"], "alpha" in render["aovs"]
+        seed, frame = sampling_seed(int(render["seeds"][1]), record.name, 2), scene["frame"]
+        alpha = tuple(aov for aov in render["aovs"] if aov == "alpha")
+        settings = Settings(record.size, render["samples"], render["denoise"], alpha, device=render["device"])
     except (KeyError, IndexError, TypeError, ValueError):
         raise UsageError(f"{record.name}: is none of the generator of render-pairs: it cannot be made again") from None
     path = folder / f"{record.name}.exr"
-    width, height = record.size
-    picture: dict[str, Any] = {
-        **common, "path": str(path.resolve()), "width": 2 * width, "height": 2 * height, "factor": 2, "seed": seed,
-        "passes": [], "transparent": transparent, "threads": threads,
-    }  # fmt: skip
     try:
-        worker.ask({"scene": asked, "frame": frame, "pictures": [picture]})
+        worker.ask({"scene": asked, "frame": frame, "pictures": [picture_of(settings, path, 2, seed, threads)]})
     except (JobFailedError, WorkerDiedError) as error:
-        raise UsageError(f"{record.name}: {error}") from None
+        raise RenderError(f"{record.name}: {error}") from None
     return path
 
 
 def noise_of(record: PairRecord, pairs: Path, again: Path) -> float:
     """PSNR in dB, compressed range, of the second render of HR against the first, which lies in ``pairs``."""
-    passes, _ = read_passes(again)
+    try:
+        passes, _ = read_passes(again)
+    except (OSError, RuntimeError) as error:
+        raise RenderError(f"{record.name}: Blender's file cannot be read back: {error}: is the disk full?") from None
     kind = np.float32 if record.render.get("type") == "float" else np.float16
     second = np.stack([stored(passes[f"Combined.{c}"], kind) for c in "RGB"], axis=-1).astype(np.float32)
     curve = RangeCompression()
@@ -87,6 +85,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--blender", type=Path, help="which Blender, as for render-pairs")
     parser.add_argument("--timeout", type=float, default=120.0, help="minutes for one render (120)")
     given = parser.parse_args(arguments)
+    if given.limit < 0:
+        parser.error(f"--limit {given.limit}: name a number from 1, or 0 for all")
     table = Table("pair", "kind", "samples", "two renders dB", "ceiling dB")
     figures: list[float] = []
     try:

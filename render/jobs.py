@@ -86,6 +86,34 @@ def blend_jobs(file: Path, camera: str | None, frames: Sequence[int], probed: di
     return [Job(f"{stem}.{f:04d}", scene, f, {**described, "frame": f}) for f in frames]
 
 
+def picture_of(settings: Settings, path: Path, factor: int, seed: int, threads: int) -> dict[str, Any]:
+    """What the worker is asked for one picture of a pair; see `render.cycles.Render`.
+
+    Args:
+        settings: Of the pair.
+        path: The multilayer file to write.
+        factor: 1 for LR, 2 for HR.
+        seed: Of the sampling noise.
+        threads: CPU threads.
+    """
+    passes = [name for name in AOVS if name in settings.aovs and name != "alpha"]
+    if not {"albedo", "motion"}.isdisjoint(passes) and "depth" not in passes:
+        passes.append("depth")  # tells where nothing is
+    return {
+        "path": str(path.resolve()),
+        "width": settings.size[0] * factor,
+        "height": settings.size[1] * factor,
+        "factor": factor,
+        "samples": settings.samples,
+        "seed": seed,
+        "denoise": settings.denoise,
+        "passes": passes,
+        "transparent": "alpha" in settings.aovs,
+        "threads": threads,
+        "device": settings.device,
+    }
+
+
 def asked_of(settings: Settings, name: str) -> dict[str, Any]:
     """What the manifest says was asked for; equal where a finished pair need not be rendered again."""
     return {

@@ -26,7 +26,7 @@ from deepupscale.plate import Limits as PlateLimits
 from render import manifest
 from render.coherence import Limits, fault, measure
 from render.exr_file import write_planes
-from render.jobs import AOVS, Job, Settings, asked_of, digest, sampling_seed
+from render.jobs import Job, Settings, asked_of, digest, picture_of, sampling_seed
 from render.manifest import MANIFEST, PairRecord
 from render.multilayer import pair_header, pair_planes, read_passes
 from render.pair_files import read_rgb
@@ -192,23 +192,8 @@ class _Task:
         raise AssertionError
 
     def _picture(self, job: Job, folder: Path, factor: int) -> dict[str, Any]:
-        settings = self._settings
-        passes = [name for name in AOVS if name in settings.aovs and name != "alpha"]
-        if not {"albedo", "motion"}.isdisjoint(passes) and "depth" not in passes:
-            passes.append("depth")  # tells where nothing is
-        return {
-            "path": str(folder.resolve() / f"{factor}x.exr"),
-            "width": settings.size[0] * factor,
-            "height": settings.size[1] * factor,
-            "factor": factor,
-            "samples": settings.samples,
-            "seed": sampling_seed(settings.seed, job.name, factor),
-            "denoise": settings.denoise,
-            "passes": passes,
-            "transparent": "alpha" in settings.aovs,
-            "threads": self._threads,
-            "device": settings.device,
-        }
+        seed = sampling_seed(self._settings.seed, job.name, factor)
+        return picture_of(self._settings, folder / f"{factor}x.exr", factor, seed, self._threads)
 
     def _finish(self, job: Job, folder: Path, said: dict[str, Any]) -> PairRecord:
         """Blender's files as a pair, measured."""

@@ -78,3 +78,9 @@ def test_a_blender_that_falls_over_is_reported(
         main([str(pairs), "--blender", str(blender)])
     assert ended.value.code == 2
     assert "scene00001.0012: Blender ended" in capsys.readouterr().err
+
+
+def test_a_limit_below_nought_is_refused(pairs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([str(pairs), "--limit", "-1"])
+    assert "--limit -1: name a number from 1" in capsys.readouterr().err
